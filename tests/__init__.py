@@ -1,0 +1,1 @@
+"""What Narrows is held to; ``tests.sandbox`` plays the providers."""

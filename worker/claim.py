@@ -1,0 +1,90 @@
+"""A task's hold on its call's record, as the worker that runs it sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from worker.keys import keys
+
+if TYPE_CHECKING:
+    from worker.errors import CallFailed
+    from worker.gate import Report
+    from worker.keys import Keys
+    from worker.retry import RetryPolicy
+
+__all__ = ["Claim"]
+
+RECORD_LEASE = 30.0
+"""Seconds after which a silent worker's calls are given to others; the reconciler renews it every third."""
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(slots=True, kw_only=True, eq=False, weakref_slot=True)
+class Claim:
+    """What one run of a task knows of its record. A run without a task has an empty ``task_id``.
+
+    Attributes:
+        home: The provider whose indexes hold the record.
+        recorded: The producer wrote the record; a call enqueued by bare name gets it from us.
+        rebuild: The message as JSON, for a record that has to be written here.
+        ended: Whether the task has its result already.
+        token: Fencing token; 0 until the first begin.
+        attempt: Failed attempts so far; ``backoff`` the last back-off in seconds.
+        created_at: When the call was enqueued, seconds since the epoch; 0.0 unknown.
+        first_failed_at: When its first attempt failed; 0.0 never.
+        report: The last call's outcome, not yet told to the gate.
+        retry_in: Seconds until the failed call is tried again; None when it is not.
+    """
+
+    home: str = ""
+    task_id: str = ""
+    recorded: bool = False
+    rebuild: Callable[[], str] = str
+    ended: Callable[[], bool] = _never
+    lease: float = RECORD_LEASE
+    token: int = 0
+    attempt: int = 0
+    backoff: float = 0.0
+    created_at: float = 0.0
+    first_failed_at: float = 0.0
+    clock: float = 0.0
+    report: Report | None = None
+    retry_in: float | None = None
+
+    @property
+    def keys(self) -> Keys | None:
+        """Where the record lies; None for a run without one."""
+        return keys(self.home) if self.task_id else None
+
+    @property
+    def message(self) -> str:
+        """What begin may write when the record is missing: nothing while the producer wrote one."""
+        return "" if self.recorded or not self.task_id or self.token else self.rebuild()
+
+    def heard(  # noqa: PLR0913 - one reply of begin
+        self,
+        *,
+        token: int,
+        attempt: int,
+        backoff: float,
+        created_at: float,
+        first_failed_at: float,
+        now: float,
+    ) -> None:
+        """Take over what the record says; *now* is Redis's clock in seconds."""
+        self.clock = now
+        if token:
+            self.token, self.attempt, self.backoff = token, attempt, backoff
+            self.first_failed_at = first_failed_at
+        self.created_at = self.created_at or created_at
+
+    def plan(self, why: CallFailed, policy: RetryPolicy) -> None:
+        """Decide whether *why* is worth another attempt; the error says so in ``passing``."""
+        elapsed = self.clock - self.first_failed_at if self.first_failed_at else 0.0
+        self.retry_in = policy.backoff(why, attempt=self.attempt + 1, elapsed=elapsed, last=self.backoff)
+        why.passing = self.retry_in is not None and bool(self.task_id)

@@ -1,0 +1,284 @@
+"""Everything Narrows raises, and what each means for the call.
+
+The branch decides the fate; the class says why; ``code`` is what stands in
+dead letters and log lines.
+
+    NarrowsError
+      ConfigurationError   a setting is wrong or unsafe      -> the process does not start
+      CacheError           the cache cannot do what was asked (reads never raise it)
+      EnqueueFailed        the call was not taken            -> the caller asks again later
+      StateUnavailable     the state Redis does not answer   -> nothing leaves; the record waits
+      DuplicateDelivery    another copy has this call        -> this copy is dropped
+      RecordGone           ended, or lost by Redis           -> dropped if there is a result, else run
+      CallRevoked          somebody revoked it               -> it ends as REVOKED
+      UnexpectedError      a bug of ours or of a provider module -> dead letter
+      CallError
+        CallDeferred       not made: nothing spent, nothing learnt -> wait, no attempt used
+          BreakerOpen (CircuitBreakerOpenError, in worker.breaker), CallInFlight, ConcurrencyFull
+          RateLimitError
+            BucketEmpty, ProviderCooling, QuotaSpent
+        CallFailed         made, and may work later          -> back off, one attempt used
+          ProviderThrottled, ProviderUnavailable
+        CallInDoubt        a POST may or may not have arrived -> verify, never blindly resend
+        CallRejected       asking again cannot help          -> dead letter
+          ArgumentsInvalid, CredentialsRefused, RequestInvalid,
+          ResourceMissing, ResponseUnreadable, WorkerLost
+
+No message holds an argument's value, a body, a header or a query string.
+Seconds are floats.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from worker.breaker import BreakerOpen as CircuitBreakerOpenError
+
+__all__ = [
+    "ArgumentsInvalid",
+    "BucketEmpty",
+    "CacheError",
+    "CallDeferred",
+    "CallError",
+    "CallFailed",
+    "CallInDoubt",
+    "CallInFlight",
+    "CallRejected",
+    "CallRevoked",
+    "CircuitBreakerOpenError",
+    "ConcurrencyFull",
+    "ConfigurationError",
+    "CredentialsRefused",
+    "DuplicateDelivery",
+    "EnqueueFailed",
+    "NarrowsError",
+    "ProviderCooling",
+    "ProviderThrottled",
+    "ProviderUnavailable",
+    "QuotaSpent",
+    "RateLimitError",
+    "RecordGone",
+    "RequestInvalid",
+    "ResourceMissing",
+    "ResponseUnreadable",
+    "StateUnavailable",
+    "UnexpectedError",
+    "WorkerLost",
+]
+
+
+class NarrowsError(Exception):
+    """Narrows could not do what was asked."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or _first_line(type(self)))
+
+
+class ConfigurationError(NarrowsError):
+    """A setting is wrong or unsafe."""
+
+    code = "configuration_error"
+
+
+class CacheError(NarrowsError):
+    """The cache cannot do what was asked."""
+
+    code = "cache_error"
+
+
+class EnqueueFailed(NarrowsError):
+    """The call was not taken; nothing of it will run."""
+
+    code = "enqueue_failed"
+
+
+class StateUnavailable(NarrowsError):
+    """The state Redis does not answer, so nothing is sent until it does."""
+
+    code = "state_unavailable"
+
+
+class DuplicateDelivery(NarrowsError):
+    """Another copy of this message runs the call, or has ended it."""
+
+    code = "duplicate"
+
+
+class CallRevoked(NarrowsError):
+    """The call was revoked."""
+
+    code = "revoked"
+
+
+class RecordGone(NarrowsError):
+    """The call's record is gone: the call ended, or the state Redis lost it."""
+
+    code = "gone"
+
+
+class UnexpectedError(NarrowsError):
+    """An error that Narrows does not know ended the task."""
+
+    code = "unexpected_error"
+
+
+class CallError(NarrowsError):
+    """A provider call did not give an answer.
+
+    Attributes:
+        passing: Whether waiting or trying again may still help the task that hears it. An operation
+            that could do without this answer lets a passing error through and degrades otherwise.
+    """
+
+    code = "upstream_error"
+    passing: bool = False
+
+
+class CallDeferred(CallError):
+    """The call was held back; it was not made and cost nothing.
+
+    Attributes:
+        reason: What holds it: ``breaker``, ``probing``, ``cooldown``, ``quota``,
+            ``concurrency``, ``bucket`` or ``in_flight``.
+        wait: Seconds until asking again can succeed.
+    """
+
+    code = "deferred"
+    reason: ClassVar[str] = "deferred"
+
+    def __init__(self, message: str = "", *, wait: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class CallInFlight(CallDeferred):
+    """Another worker is asking the same thing right now."""
+
+    code = "in_flight"
+    reason = "in_flight"
+    passing = True
+
+
+class ConcurrencyFull(CallDeferred):
+    """As many calls as the provider may have at once are in flight."""
+
+    code = "concurrency_full"
+    reason = "concurrency"
+    passing = True
+
+
+class RateLimitError(CallDeferred):
+    """The provider's limit leaves no room for the call now."""
+
+    code = "rate_limited"
+
+
+class BucketEmpty(RateLimitError):
+    """The token bucket is empty."""
+
+    reason = "bucket"
+    passing = True
+
+
+class ProviderCooling(RateLimitError):
+    """The provider asked the fleet to pause."""
+
+    reason = "cooldown"
+    passing = True
+
+
+class QuotaSpent(RateLimitError):
+    """Today's quota is spent."""
+
+    code = "quota_spent"
+    reason = "quota"
+
+
+class CallFailed(CallError):
+    """The call was made and failed in a way that may pass.
+
+    Attributes:
+        status: The HTTP status, or None when no answer came.
+        retry_after: Seconds the provider asked us to wait, or None.
+    """
+
+    def __init__(
+        self, message: str = "", *, status: int | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class ProviderThrottled(CallFailed):
+    """The provider says that we ask too often."""
+
+    code = "rate_limited"
+
+
+class ProviderUnavailable(CallFailed):
+    """The provider did not answer, or answered with a server error."""
+
+
+class CallInDoubt(CallError):
+    """The request may have been acted on; nobody knows."""
+
+    code = "in_doubt"
+
+
+class CallRejected(CallError):
+    """The call was refused in a way that asking again cannot change.
+
+    Attributes:
+        status: The HTTP status, or None when the call was never made.
+    """
+
+    code = "upstream_rejected"
+
+    def __init__(self, message: str = "", *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ArgumentsInvalid(CallRejected, ValueError):
+    """An argument is not of the kind the task takes."""
+
+    code = "validation_error"
+
+
+class CredentialsRefused(CallRejected):
+    """The provider refused our credentials."""
+
+
+class RequestInvalid(CallRejected):
+    """The provider understood the request and refused it."""
+
+
+class ResourceMissing(CallRejected):
+    """The provider has nothing under that name."""
+
+
+class ResponseUnreadable(CallRejected):
+    """The answer is not what the provider's contract says."""
+
+
+class WorkerLost(CallRejected):
+    """The task took its worker down too often to be tried again."""
+
+    code = "worker_lost"
+
+
+def _first_line(kind: type) -> str:
+    return (kind.__doc__ or kind.__name__).strip().splitlines()[0].rstrip(".")
+
+
+def __getattr__(name: str) -> type[CallDeferred]:
+    """BreakerOpen, which is also pybreaker's error; pybreaker loads when it is asked for."""
+    if name in {"BreakerOpen", "CircuitBreakerOpenError"}:
+        from worker.breaker import BreakerOpen
+
+        return BreakerOpen
+    raise AttributeError(name)

@@ -1,0 +1,242 @@
+"""The gate of one provider: whether a call may go out, and what came of it.
+
+Both questions are one script each, on Redis's own clock; see ``lua/begin.lua`` and
+``lua/finish.lua`` for what they decide and in which order.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from worker.days import day_ends
+from worker.errors import StateUnavailable
+from worker.keys import keys
+from worker.scripts import Script, script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from redis import Redis
+
+    from worker.claim import Claim
+    from worker.provider import Provider
+
+__all__ = ["Gate", "Report", "Verdict"]
+
+LINGER = 3_600_000
+"""Milliseconds that an ended record stays where late copies may still arrive: an hour, twelve times
+the visibility timeout."""
+
+Outcome = Literal["success", "failure", "neutral", "throttled"]
+Fate = Literal["keep", "end", "wait", "dead"]
+
+
+def _server_clock() -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate says to one call. Times in seconds."""
+
+    word: str
+    wait: float
+    moved: str
+    tokens: float
+    quota_left: int | None
+    at: float
+
+
+@dataclass(slots=True)
+class Report:
+    """One admitted call, and what came of it once that is known. Each counts at most once."""
+
+    gate: Gate
+    nonce: str
+    flight: str
+    outcome: Outcome = "neutral"
+    pause: float = 0.0
+
+
+class Gate:
+    """Breaker, cooldown, quota, concurrency and token bucket of one provider.
+
+    Args:
+        redis: The state Redis.
+        now: Milliseconds since the epoch, for tests; ``""`` is the server's clock.
+    """
+
+    def __init__(self, redis: Redis, provider: Provider, *, now: Callable[[], int | str] = _server_clock) -> None:
+        self._redis = redis
+        self._now = now
+        self.provider = provider
+        self.keys = keys(provider.name)
+        self._begin, self._finish = script("begin"), script("finish")
+        self._lease = round((provider.timeouts.total + 5) * 1000)
+        self._limits = _limit_arguments(provider)
+        self._breaker = _breaker_arguments(provider)
+
+    def begin(self, claim: Claim, *, flight: str = "", lease: float = 30.0) -> tuple[Verdict, Report]:
+        """Whether a call may go out now; one round trip.
+
+        Claims the task's record when *claim* does not hold it yet, and keeps the claim whatever
+        the gate says.
+
+        Args:
+            claim: The task that asks; updated with what its record says.
+            flight: Fingerprint of a request that the fleet asks only once at a time.
+            lease: Seconds after which the record is given to another worker if it is not heard of.
+
+        Raises:
+            StateUnavailable: Redis does not answer; the call must not be made.
+        """
+        nonce = secrets.token_hex(8)
+        at = self.keys
+        flight_key = at.flight(flight)
+        home = claim.keys or at
+        reply = self._ask(
+            self._begin,
+            [
+                at.breaker,
+                at.limits,
+                at.leases,
+                at.probes,
+                home.queued,
+                home.running,
+                home.waiting,
+                home.call(claim.task_id),
+                flight_key,
+            ],
+            [
+                self._now(),
+                nonce,
+                self._lease,
+                *self._limits,
+                *self._day_ends(),
+                self.provider.max_concurrency or 0,
+                *self._breaker,
+                claim.task_id,
+                claim.token,
+                round(lease * 1000),
+                claim.message,
+                "1" if flight else "",
+            ],
+        )
+        claim.heard(
+            token=reply[2],
+            attempt=reply[3],
+            backoff=reply[4] / 1000,
+            created_at=reply[5] / 1000,
+            first_failed_at=reply[10] / 1000,
+            now=reply[9] / 1000,
+        )
+        return _verdict(reply), Report(self, nonce, flight_key)
+
+    def finish(  # noqa: PLR0913 - one script, one call
+        self,
+        report: Report | None,
+        claim: Claim,
+        fate: Fate = "keep",
+        *,
+        wait: float = 0.0,
+        attempt: int = 0,
+        backoff: float = 0.0,
+        reason: str = "",
+        letter: str = "",
+    ) -> tuple[str, str]:
+        """Tell what came of a call and decide its record's fate; one round trip.
+
+        Returns:
+            The state that the breaker moved to, or ``""``; and the fate, ``fenced`` when the
+            record had been taken over and was left alone.
+        """
+        at = self.keys
+        home = claim.keys or at
+        reply = self._ask(
+            self._finish,
+            [
+                at.breaker,
+                at.limits,
+                at.leases,
+                at.probes,
+                home.queued,
+                home.running,
+                home.waiting,
+                home.call(claim.task_id),
+                report.flight if report else at.flight(""),
+                home.dlq,
+            ],
+            [
+                self._now(),
+                report.nonce if report else "",
+                report.outcome if report else "",
+                round(report.pause * 1000) if report else 0,
+                *self._breaker,
+                claim.task_id,
+                claim.token,
+                fate,
+                round(wait * 1000),
+                attempt,
+                round(backoff * 1000),
+                reason,
+                letter,
+                LINGER,
+            ],
+        )
+        return _text(reply[0]), _text(reply[1])
+
+    def _ask(self, what: Script, names: Sequence[str], args: Sequence[Any]) -> Any:
+        """Run *what*; once more when the connection was gone, which both scripts allow for."""
+        try:
+            return what(self._redis, names, args)
+        except RedisConnectionError:
+            try:
+                return what(self._redis, names, args)
+            except RedisError as gone:
+                raise StateUnavailable from gone
+        except RedisError as gone:
+            raise StateUnavailable from gone
+
+    def _day_ends(self) -> tuple[int, int, int]:
+        return day_ends(self.provider.quota.zone) if self.provider.quota else (0, 0, 0)
+
+
+def _limit_arguments(provider: Provider) -> tuple[Any, ...]:
+    rate = provider.rate
+    return (
+        rate.per_second / 1000 if rate else 0,
+        rate.burst if rate else 0,
+        provider.quota.limit if provider.quota else 0,
+    )
+
+
+def _breaker_arguments(provider: Provider) -> tuple[Any, ...]:
+    rule = provider.breaker
+    return (
+        rule.failures or 0,
+        rule.window if rule.ratio is not None else 0,
+        rule.ratio or 0,
+        round(rule.reset_after * 1000),
+        rule.successes,
+        rule.probes,
+    )
+
+
+def _verdict(reply: Any) -> Verdict:
+    return Verdict(
+        word=_text(reply[0]),
+        wait=reply[1] / 1000,
+        moved=_text(reply[6]),
+        tokens=reply[7] / 1000,
+        quota_left=None if reply[8] < 0 else reply[8],
+        at=reply[9] / 1000,
+    )
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,73 @@
+"""Every Redis key of Narrows: type, unit and lifetime.
+
+All but the dead letters start with ``narrows:`` and carry the hash tag ``{provider}``. Times are
+integer milliseconds since the epoch on Redis's own clock. Expiry only collects garbage.
+
+    key                             type    holds                                          lives
+    narrows:{p}:breaker             hash    state, open_until, failures, window, successes for good
+    narrows:{p}:limits              hash    tokens, at, cooldown_until, quota_used,        for good
+                                            quota_until, claimed_through
+    narrows:{p}:leases              zset    call nonce -> lease end                        while calls run
+    narrows:{p}:probes              zset    call nonce -> lease end, half-open only        while probes run
+    narrows:{p}:call:<task id>      hash    one call's record (see worker/record.py)       until it ends
+    narrows:{p}:queued              zset    task id -> when its message was published      while queued
+    narrows:{p}:running             zset    task id -> end of its worker's lease           while running
+    narrows:{p}:waiting             zset    task id -> when it may run again               while waiting
+    narrows:{p}:flight:<print>      string  nonce of the call that asks this just now      one call's lease
+    narrows:{p}:cache:<print>       string  an answer (see worker/cache.py), cache Redis   fresh + stale time
+    dlq:<p>                         list    JSON dead letters, oldest first                until replayed
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+__all__ = ["Keys", "keys"]
+
+
+class Keys:
+    """The keys of one provider, written out once."""
+
+    __slots__ = ("_prefix", "breaker", "dlq", "leases", "limits", "probes", "queued", "running", "waiting")
+
+    def __init__(self, provider: str) -> None:
+        self._prefix = f"narrows:{{{provider}}}:"
+        self.breaker = f"{self._prefix}breaker"
+        self.limits = f"{self._prefix}limits"
+        self.leases = f"{self._prefix}leases"
+        self.probes = f"{self._prefix}probes"
+        self.queued = f"{self._prefix}queued"
+        self.running = f"{self._prefix}running"
+        self.waiting = f"{self._prefix}waiting"
+        self.dlq = f"dlq:{provider}"
+
+    def call(self, task_id: str) -> str:
+        """The record of one call."""
+        return f"{self._prefix}call:{task_id}"
+
+    def flight(self, fingerprint: str) -> str:
+        """Who asks this request just now."""
+        return f"{self._prefix}flight:{fingerprint}"
+
+    def cached(self, fingerprint: str) -> str:
+        """The stored answer to this request."""
+        return f"{self._prefix}cache:{fingerprint}"
+
+    @property
+    def gate(self) -> list[str]:
+        """The seven keys that begin and finish share, in their order."""
+        return [
+            self.breaker,
+            self.limits,
+            self.leases,
+            self.probes,
+            self.queued,
+            self.running,
+            self.waiting,
+        ]
+
+
+@cache
+def keys(provider: str) -> Keys:
+    """The keys of *provider*."""
+    return Keys(provider)

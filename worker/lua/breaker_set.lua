@@ -1,0 +1,24 @@
+--[[
+breaker_set: a person moves the breaker, for the whole fleet at once.
+
+KEYS[1..2]  breaker hash, probes zset
+ARGV        now ("" for this server's clock), wanted (open | closed | half_open), ms to stay open
+
+returns  the state before
+
+O(1). Caller: worker/breaker.py.
+]]
+
+local now = tonumber(ARGV[1])
+if not now then
+  local t = redis.call('TIME')
+  now = t[1] * 1000 + math.floor(t[2] / 1000)
+end
+local before = redis.call('HGET', KEYS[1], 'state') or 'closed'
+redis.call('DEL', KEYS[1], KEYS[2])
+if ARGV[2] == 'open' then
+  redis.call('HSET', KEYS[1], 'state', 'open', 'open_until', now + tonumber(ARGV[3]))
+elseif ARGV[2] == 'half_open' then
+  redis.call('HSET', KEYS[1], 'state', 'half_open', 'open_until', now)
+end
+return before

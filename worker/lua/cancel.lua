@@ -1,0 +1,25 @@
+--[[
+cancel: whatever copy of this call still arrives, it does not run.
+
+include record
+
+KEYS[1..3]  queued, running, waiting: zsets of task ids
+KEYS[4]     the call's record, hash
+ARGV        id, linger ms
+
+returns  the state it was in, or "" when there was no record
+         a running call is left to its worker, which hears of it at its next begin
+
+O(log n). Callers: worker/record.py, when publishing failed, on revoke and on expiry.
+]]
+
+local state = redis.call('HGET', KEYS[4], 'state')
+if not state then return '' end
+redis.call('HSET', KEYS[4], 'revoked', 1)
+if state ~= 'running' then
+  redis.call('HSET', KEYS[4], 'state', 'ended')
+  redis.call('HDEL', KEYS[4], 'message')
+  redis.call('PEXPIRE', KEYS[4], tonumber(ARGV[2]))
+  record_index({ queued = KEYS[1], running = KEYS[2], waiting = KEYS[3] }, ARGV[1], 'ended', 0)
+end
+return state

@@ -1,0 +1,31 @@
+--[[
+enqueue: write a call's record before its message is published.
+
+include record
+
+A call that is to run later waits here and gets no message. A record that is there already keeps
+its attempts, so that a task published again under its own id goes on where it was.
+
+KEYS[1..3]  queued, running, waiting: zsets of task ids
+KEYS[4]     the call's record, hash
+ARGV        now ("" for this server's clock), id, message (JSON), run at ms ("" for at once)
+
+returns  1
+
+O(log n). Caller: worker/record.py. Undo: cancel.lua.
+]]
+
+local now = tonumber(ARGV[1])
+if not now then
+  local t = redis.call('TIME')
+  now = t[1] * 1000 + math.floor(t[2] / 1000)
+end
+local id, due = ARGV[2], tonumber(ARGV[4])
+local state, score = 'queued', now
+if due and due > now then state, score = 'waiting', due end
+redis.call('HSET', KEYS[4], 'state', state, 'message', ARGV[3], 'published_at', now, 'due_at', score)
+redis.call('HSETNX', KEYS[4], 'created_at', now)
+redis.call('HDEL', KEYS[4], 'revoked')
+redis.call('PERSIST', KEYS[4])
+record_index({ queued = KEYS[1], running = KEYS[2], waiting = KEYS[3] }, id, state, score)
+return 1

@@ -1,0 +1,78 @@
+--[[
+A call's record, shared by all scripts. Included, never run alone.
+
+  hash {state, message, token, owner, attempt, backoff, losses, publishes,
+        created_at, published_at, first_failed_at, lease_until, due_at, reason,
+        bare, revoked}
+       state    "queued"   a message for it should be in the broker
+                "running"  a worker holds it until lease_until
+                "waiting"  held back or backing off until due_at, no message anywhere
+                "ended"    kept for a while so that late copies are known
+       token    fencing token, one higher with each claim; who holds an older
+                one has lost the call and changes nothing
+       publishes  copies sent since the last claim
+       owner    nonce of the begin that claimed it, so that a begin repeated
+                after a lost reply finds its own claim
+       message  JSON, all that is needed to publish the call again
+The index that matches the state has the id: queued, running or waiting.
+]]
+
+local function record_index(keys, id, state, score)
+  for name, key in pairs(keys) do
+    if name ~= state then redis.call('ZREM', key, id) end
+  end
+  if keys[state] then redis.call('ZADD', keys[state], score, id) end
+end
+
+-- returns verdict, token, fields
+local function record_claim(key, keys, id, held, nonce, lease, message, now)
+  local f = redis.call('HMGET', key, 'state', 'token', 'owner', 'revoked', 'attempt', 'backoff',
+    'created_at', 'published_at', 'first_failed_at')
+  local record = {
+    token = tonumber(f[2] or 0), attempt = tonumber(f[5] or 0), backoff = tonumber(f[6] or 0),
+    created_at = tonumber(f[7] or now), published_at = tonumber(f[8] or now),
+    first_failed_at = tonumber(f[9] or 0),
+  }
+  if not f[1] then
+    if held > 0 then return 'fenced', record end
+    if message == '' then return 'gone', record end
+    redis.call('HSET', key, 'message', message, 'created_at', now, 'published_at', now, 'bare', 1)
+  elseif f[4] then
+    return 'revoked', record
+  elseif f[1] == 'ended' then
+    return 'duplicate', record
+  elseif f[1] == 'running' then
+    if record.token == held then
+      redis.call('HSET', key, 'lease_until', now + lease)
+      redis.call('ZADD', keys.running, now + lease, id)
+      return 'ok', record
+    end
+    if f[3] ~= nonce then return held > 0 and 'fenced' or 'duplicate', record end
+    return 'ok', record
+  elseif held > 0 then
+    return 'fenced', record
+  end
+  record.token = record.token + 1
+  redis.call('HSET', key, 'state', 'running', 'token', record.token, 'owner', nonce, 'publishes', 0,
+    'lease_until', now + lease)
+  record_index(keys, id, 'running', now + lease)
+  return 'ok', record
+end
+
+-- whether the holder of `token` may still change the record (0: it was never claimed)
+local function record_mine(key, token)
+  local f = redis.call('HMGET', key, 'state', 'token')
+  if token > 0 then return f[1] == 'running' and tonumber(f[2]) == token end
+  return f[1] ~= 'running' and f[1] ~= 'ended'
+end
+
+local function record_end(key, keys, id, linger)
+  record_index(keys, id, 'ended', 0)
+  if redis.call('HEXISTS', key, 'bare') == 1 then
+    redis.call('HSET', key, 'state', 'ended')
+    redis.call('HDEL', key, 'message')
+    redis.call('PEXPIRE', key, linger)
+  else
+    redis.call('DEL', key)
+  end
+end

@@ -1,0 +1,104 @@
+"""The call's record, the truth of which the broker's message is only a wake-up.
+
+The broker loses a message with the worker that popped it, and doubles what was in flight when a
+connection breaks. So a call is written here before it is published, claimed by begin, ended by
+finish, and published again by the reconciler when nobody runs it. ``lua/record.lua`` has its fields.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError
+
+from worker.errors import EnqueueFailed, StateUnavailable
+from worker.gate import LINGER
+from worker.keys import keys
+from worker.scripts import script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from redis import Redis
+
+    from worker.claim import Claim
+
+__all__ = ["Found", "Records"]
+
+BATCH = 200
+"""Calls of each kind that one sweep takes, so that no script holds Redis for long."""
+
+FATAL_LOSSES = 3
+FATAL_PUBLISHES = 10
+"""Workers that a call may take down, and copies that may vanish unclaimed, before it is given up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A call that nobody runs: ``lost`` with its worker, ``due`` after its wait, ``unclaimed``, or ``poison``."""
+
+    task_id: str
+    message: bytes
+    kind: str
+    token: int
+
+
+class Records:
+    """The records of one provider's calls."""
+
+    def __init__(self, redis: Redis, provider: str) -> None:
+        self._redis = redis
+        self.keys = keys(provider)
+        self._indexes = [self.keys.queued, self.keys.running, self.keys.waiting]
+
+    def write(self, task_id: str, message: str, due: int | None = None) -> bool:
+        """Whether the call is to wait for *due* (ms since the epoch) instead of being published now.
+
+        One round trip.
+
+        Raises:
+            EnqueueFailed: Redis does not answer; the call was not taken.
+        """
+        args = ["", task_id, message, due if due is not None else ""]
+        try:
+            script("enqueue")(self._redis, [*self._indexes, self.keys.call(task_id)], args)
+        except RedisError as gone:
+            text = f"the state Redis does not answer ({type(gone).__name__}); nothing was enqueued"
+            raise EnqueueFailed(text) from None
+        return due is not None and due > time.time() * 1000
+
+    def cancel(self, task_id: str) -> str:
+        """The state that the call was in, ``""`` for none; no copy of it will start from now on."""
+        try:
+            names = [*self._indexes, self.keys.call(task_id)]
+            state = script("cancel")(self._redis, names, [task_id, LINGER])
+        except RedisError as gone:
+            raise StateUnavailable from gone
+        return str(state.decode())
+
+    def get(self, task_id: str) -> dict[str, str]:
+        """The record's fields as text, empty when there is none."""
+        fields: dict[bytes, bytes] = self._redis.hgetall(self.keys.call(task_id))
+        return {name.decode(): value.decode() for name, value in fields.items()}
+
+    def orphans(self, *, grace: float, depth: int) -> list[Found]:
+        """Calls that somebody must publish again, taken so that no other worker takes them too.
+
+        Args:
+            grace: Seconds that a published message may take to be claimed.
+            depth: Messages in the provider's queue.
+        """
+        args = ["", self.keys.call(""), BATCH, round(grace * 1000), depth, FATAL_LOSSES, FATAL_PUBLISHES]
+        flat: list[Any] = script("reconcile")(self._redis, [*self._indexes, self.keys.limits], args)
+        return [
+            Found(task_id=flat[n].decode(), message=flat[n + 1], kind=flat[n + 2].decode(), token=flat[n + 3])
+            for n in range(0, len(flat), 4)
+        ]
+
+    def extend(self, claims: Iterable[Claim], *, lease: float) -> int:
+        """How many of *claims* are still ours; each of those lives *lease* seconds longer."""
+        pairs = [value for claim in claims for value in (claim.task_id, claim.token)]
+        args = ["", round(lease * 1000), self.keys.call(""), *pairs]
+        return int(script("extend")(self._redis, [self.keys.running], args))
