@@ -1,0 +1,189 @@
+"""Our reading of NYC Open Data against rows and errors that the City itself sent.
+
+The owner of each row is found here by plain arithmetic, beside the code under test.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.bbl import BBL
+from tasks.datasets import COMPLAINTS_311, DATASETS, DOB_VIOLATIONS, HPD_VIOLATIONS, PERMITS, Dataset
+from tasks.nyc_open_data import fetch_bbls, judge
+from tasks.query import Query, read
+from tests.driver import Driver
+from tests.table import rows_where
+from worker.request import Answer
+
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture
+def socrata(contracts: Path) -> Path:
+    """The folder of recorded answers."""
+    return contracts / "recorded" / "socrata"
+
+
+@pytest.fixture
+def recorded(socrata: Path) -> dict[str, Rows]:
+    """Every recorded row of our four data sets, under the columns that the API names."""
+    legacy = socrata / "dob_legacy"
+    return {
+        "dob_violations": _exported(socrata / "nycdb_csv" / "dob_violations.csv")
+        + _sent(legacy / "sample_3h2n-5cm9.json")
+        + _sent(legacy / "query_3h2n-5cm9_bin1006014_positive.json"),
+        "hpd_violations": _exported(socrata / "nycdb_csv" / "hpd_violations.csv")
+        + _sent(socrata / "sample_wvxf-dwi5_hpd_violation.json"),
+        "complaints_311": _sent(socrata / "sample_erm2-nwe9_with_bbl.json")
+        + _sent(socrata / "sample_erm2-nwe9_without_bbl.json"),
+        "permits": _sent(legacy / "sample_ipu4-2q9a.json") + _sent(socrata / "sample_ipu4-2q9a_no_bbl.json"),
+    }
+
+
+def _sent(path: Path) -> Rows:
+    rows: Rows = json.loads(path.read_text(encoding="utf-8"))
+    return rows
+
+
+def _exported(path: Path) -> Rows:
+    """Rows of a bulk export: its headings in lower case are the API's names; the API omits what is empty."""
+    with path.open(encoding="utf-8", newline="") as lines:
+        return [
+            {name.lower(): value for name, value in row.items() if value} for row in csv.DictReader(lines)
+        ]
+
+
+def plainly(name: str, row: dict[str, Any]) -> str | None:
+    """The row's BBL, by arithmetic and without our code."""
+    if "bbl" in row:
+        return str(int(float(row["bbl"])))
+    names = ["MANHATTAN", "BRONX", "BROOKLYN", "QUEENS", "STATEN ISLAND"]
+    if name == "complaints_311" or not row.get("block") or int(row["lot"]) > 9999:
+        return None
+    borough = names.index(row["borough"]) + 1 if name == "permits" else int(row.get("boroid") or row["boro"])
+    return str(borough * 10**9 + int(row["block"]) * 10**4 + int(row["lot"]))
+
+
+def lots_in(rows: Rows, name: str) -> list[str]:
+    """Every BBL that occurs, once."""
+    return sorted({bbl for row in rows if (bbl := plainly(name, row))})
+
+
+@pytest.mark.parametrize("dataset", [DOB_VIOLATIONS, PERMITS], ids=lambda dataset: dataset.name)
+def test_our_columns_are_those_that_the_city_publishes(socrata: Path, dataset: Dataset) -> None:
+    """All of them, and none besides."""
+    views = json.loads((socrata / "dob_legacy" / "views_metadata_extract_17_datasets.json").read_text())
+    published = {column["fieldName"] for column in views["datasets"][dataset.id]["columns"]}
+
+    assert dataset.columns == published
+
+
+@pytest.mark.parametrize("dataset", [HPD_VIOLATIONS, COMPLAINTS_311], ids=lambda dataset: dataset.name)
+def test_no_recorded_row_has_a_column_that_we_do_not_know(socrata: Path, dataset: Dataset) -> None:
+    """These two have no recorded inventory: their rows must do."""
+    rows = [row for path in socrata.glob(f"sample_{dataset.id}_*.json") for row in _sent(path)]
+
+    assert rows
+    assert {column for row in rows for column in row} <= dataset.columns
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_recorded_row_has_the_owner_that_plain_arithmetic_gives_it(
+    recorded: dict[str, Rows], name: str
+) -> None:
+    """Empty blocks, TEST RECORDs of lot 99999 and street corners have none."""
+    owners = [DATASETS[name].owner(row) for row in recorded[name]]
+
+    assert [plainly(name, row) for row in recorded[name]] == [owner and str(owner) for owner in owners]
+
+
+def test_the_housing_rows_name_the_same_lot_twice(recorded: dict[str, Rows]) -> None:
+    """Their bbl and their unpadded parts agree in every one: the parts are a sound second way."""
+    for row in recorded["hpd_violations"]:
+        assert BBL.from_column(row["bbl"]) == BBL.from_columns(row["boroid"], row["block"], row["lot"])
+
+
+def test_the_recordings_hold_lots_of_four_and_of_five_digits(recorded: dict[str, Rows]) -> None:
+    """So that the tests below meet what they are about."""
+    assert {4, 5} <= {len(row.get("lot", "")) for row in recorded["dob_violations"]}
+    assert any("bbl" not in row for row in recorded["permits"])
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_query_for_each_recorded_lot_selects_its_rows_and_no_others(
+    recorded: dict[str, Rows], name: str
+) -> None:
+    """Whatever their padding."""
+    dataset, rows = DATASETS[name], recorded[name]
+
+    for bbl in lots_in(rows, name):
+        where = dataset.where([BBL.parse(bbl)])
+        expected = [row for row in rows if plainly(name, row) == bbl]
+        assert rows_where(rows, dataset.columns, where) == expected
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_queries_for_all_recorded_lots_together_select_every_row_that_has_one(
+    recorded: dict[str, Rows], name: str
+) -> None:
+    """Coalesced or one by one: the same rows."""
+    dataset, rows = DATASETS[name], recorded[name]
+    lots = tuple(map(BBL.parse, lots_in(rows, name)))
+
+    selected = [
+        row
+        for part in Query(dataset=dataset, bbls=lots).fitting()
+        for row in rows_where(rows, dataset.columns, dataset.where(part.bbls))
+    ]
+
+    expected = [row for row in rows if plainly(name, row)]
+    assert sorted(map(json.dumps, expected)) == sorted(map(json.dumps, selected))
+
+
+def test_recorded_rows_are_split_back_to_their_lots(recorded: dict[str, Rows]) -> None:
+    """Also when the provider sends more than was asked for: nothing missing, nothing foreign."""
+    everything = {DATASETS[name].path: rows for name, rows in recorded.items()}
+    provider = Driver(answer=lambda request: Answer(status=200, data=everything[request.path]))
+    lots = sorted({bbl for name, rows in recorded.items() for bbl in lots_in(rows, name)})
+
+    reports = provider.run(fetch_bbls.operation.function(lots))
+
+    assert len(lots) > 100
+    for bbl, report in reports.items():
+        for name, rows in recorded.items():
+            assert report[name] == [row for row in rows if plainly(name, row) == bbl]
+
+
+def test_a_recorded_number_with_decimals_is_a_bbl(socrata: Path) -> None:
+    """Socrata writes number columns so."""
+    wrapped = json.loads((socrata / "pluto" / "F12_bbl_decimal_serialization.json").read_text())
+    rows = json.loads(wrapped["response_body_raw"])
+
+    assert [row["bbl"] for row in rows] == ["1000010010.00000000", "1000010100.00000000"]
+    assert [str(BBL.from_column(row["bbl"])) for row in rows] == ["1000010010", "1000010100"]
+
+
+def test_recorded_pages_end_with_the_short_one(socrata: Path) -> None:
+    """A full page of 1000 is followed by another request, a short one by none."""
+    pages = [_sent(socrata / "sodapy" / f"bike_counts_page_{n}.json") for n in (1, 2)]
+    provider = Driver(
+        answer=lambda request: Answer(status=200, data=pages[int(request.params["$offset"]) // 1000])
+    )
+
+    provider.run(read(Query(dataset=DOB_VIOLATIONS, bbls=(BBL.parse("1012650001"),))))
+
+    assert [len(pages[0]), len(pages[1]) < 1000, len(provider.requests)] == [1000, True, 2]
+
+
+def test_recorded_errors_mean_what_they_should(socrata: Path) -> None:
+    """A misspelt column is left to its status, 400; a refused token is an alarm."""
+    bad_column = _sent(socrata / "dob_legacy" / "query_ipu4-2q9a_bad-column_http400.json")
+    refused = _sent(socrata / "sodapy" / "403_response_json.txt")
+
+    assert judge(400, {}, bad_column) is None
+    assert judge(403, {}, refused) == "credentials"
