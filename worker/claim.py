@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from worker.context import Context
 from worker.keys import keys
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ class Claim:
         attempt: Failed attempts so far; ``backoff`` the last back-off in seconds.
         created_at: When the call was enqueued, seconds since the epoch; 0.0 unknown.
         first_failed_at: When its first attempt failed; 0.0 never.
+        context: On whose behalf the call is made.
         report: The last call's outcome, not yet told to the gate.
         retry_in: Seconds until the failed call is tried again; None when it is not.
+        wait: Seconds that the task is to wait outside of the slot; None while it does not.
     """
 
     home: str = ""
@@ -53,8 +56,10 @@ class Claim:
     created_at: float = 0.0
     first_failed_at: float = 0.0
     clock: float = 0.0
+    context: Context = field(default_factory=Context)
     report: Report | None = None
     retry_in: float | None = None
+    wait: float | None = None
 
     @property
     def keys(self) -> Keys | None:

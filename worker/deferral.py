@@ -21,7 +21,7 @@ from worker.errors import (
 )
 
 if TYPE_CHECKING:
-    from worker.gate import Verdict
+    from worker.gate import Decision
 
 __all__ = ["deferred", "inline_pause", "pause"]
 
@@ -33,16 +33,16 @@ _POLLED = {"concurrency": 0.1, "in_flight": 0.05, "probing": 1.0}
 after which asking again makes sense."""
 
 
-def deferred(verdict: Verdict, provider: str) -> NarrowsError:
-    """The error for a verdict other than ``admit``."""
-    word = verdict.word
+def deferred(decision: Decision, provider: str) -> NarrowsError:
+    """The error for a decision other than ``admit``."""
+    word = decision.word
     if word in {"duplicate", "fenced"}:
         return DuplicateDelivery()
     if word == "revoked":
         return CallRevoked()
     if word == "gone":
         return RecordGone()
-    wait = pause(verdict)
+    wait = pause(decision)
     if word in {"breaker", "probing"}:
         from worker.breaker import BreakerOpen
 
@@ -51,16 +51,16 @@ def deferred(verdict: Verdict, provider: str) -> NarrowsError:
     return kind(f"{provider}: held back by {kind.reason}, again in {wait:.1f} s", wait=wait)
 
 
-def pause(verdict: Verdict) -> float:
+def pause(decision: Decision) -> float:
     """Seconds after which asking again makes sense."""
-    return min(verdict.wait, _POLLED.get(verdict.word, verdict.wait))
+    return min(decision.wait, _POLLED.get(decision.word, decision.wait))
 
 
-def inline_pause(verdict: Verdict, left: float) -> float | None:
+def inline_pause(decision: Decision, left: float) -> float | None:
     """Seconds to wait in the slot, or None when the call has to leave it.
 
     Args:
         left: What is left of ``inline_wait``.
     """
-    wait = pause(verdict)
+    wait = pause(decision)
     return wait if wait <= left else None

@@ -131,10 +131,14 @@ class CallError(NarrowsError):
     Attributes:
         passing: Whether waiting or trying again may still help the task that hears it. An operation
             that could do without this answer lets a passing error through and degrades otherwise.
+        sent: Whether bytes of the request may have left; a submission is in doubt only then.
+        neutral: The breaker learns nothing from it (the provider lives and asks for patience).
     """
 
     code = "upstream_error"
     passing: bool = False
+    sent: bool = False
+    neutral: bool = False
 
 
 class CallDeferred(CallError):

@@ -21,12 +21,11 @@ from worker.scripts import Script, script
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from redis import Redis
-
     from worker.claim import Claim
     from worker.provider import Provider
+    from worker.stores import Commands
 
-__all__ = ["Gate", "Report", "Verdict"]
+__all__ = ["Gate", "Report", "Decision"]
 
 LINGER = 3_600_000
 """Milliseconds that an ended record stays where late copies may still arrive: an hour, twelve times
@@ -41,7 +40,7 @@ def _server_clock() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decision:
     """What the gate says to one call. Times in seconds."""
 
     word: str
@@ -67,11 +66,11 @@ class Gate:
     """Breaker, cooldown, quota, concurrency and token bucket of one provider.
 
     Args:
-        redis: The state Redis.
+        redis: What reaches the state Redis.
         now: Milliseconds since the epoch, for tests; ``""`` is the server's clock.
     """
 
-    def __init__(self, redis: Redis, provider: Provider, *, now: Callable[[], int | str] = _server_clock) -> None:
+    def __init__(self, redis: Commands, provider: Provider, *, now: Callable[[], int | str] = _server_clock) -> None:
         self._redis = redis
         self._now = now
         self.provider = provider
@@ -81,7 +80,7 @@ class Gate:
         self._limits = _limit_arguments(provider)
         self._breaker = _breaker_arguments(provider)
 
-    def begin(self, claim: Claim, *, flight: str = "", lease: float = 30.0) -> tuple[Verdict, Report]:
+    def begin(self, claim: Claim, *, flight: str = "", lease: float = 30.0) -> tuple[Decision, Report]:
         """Whether a call may go out now; one round trip.
 
         Claims the task's record when *claim* does not hold it yet, and keeps the claim whatever
@@ -135,7 +134,7 @@ class Gate:
             first_failed_at=reply[10] / 1000,
             now=reply[9] / 1000,
         )
-        return _verdict(reply), Report(self, nonce, flight_key)
+        return _decision(reply), Report(self, nonce, flight_key)
 
     def finish(  # noqa: PLR0913 - one script, one call
         self,
@@ -227,8 +226,8 @@ def _breaker_arguments(provider: Provider) -> tuple[Any, ...]:
     )
 
 
-def _verdict(reply: Any) -> Verdict:
-    return Verdict(
+def _decision(reply: Any) -> Decision:
+    return Decision(
         word=_text(reply[0]),
         wait=reply[1] / 1000,
         moved=_text(reply[6]),

@@ -4,7 +4,8 @@ All but the dead letters start with ``narrows:`` and carry the hash tag ``{provi
 integer milliseconds since the epoch on Redis's own clock. Expiry only collects garbage.
 
     key                             type    holds                                          lives
-    narrows:{p}:breaker             hash    state, open_until, failures, window, successes for good
+    narrows:{p}:breaker             hash    state, open_until, opened_at, failures,        for good
+                                            window, successes
     narrows:{p}:limits              hash    tokens, at, cooldown_until, quota_used,        for good
                                             quota_until, claimed_through
     narrows:{p}:leases              zset    call nonce -> lease end                        while calls run
@@ -15,6 +16,7 @@ integer milliseconds since the epoch on Redis's own clock. Expiry only collects 
     narrows:{p}:waiting             zset    task id -> when it may run again               while waiting
     narrows:{p}:flight:<print>      string  nonce of the call that asks this just now      one call's lease
     narrows:{p}:cache:<print>       string  an answer (see worker/cache.py), cache Redis   fresh + stale time
+    narrows:{upkeep}:writable       string  1, written to see that writing works   one second
     dlq:<p>                         list    JSON dead letters, oldest first                until replayed
 """
 
@@ -22,7 +24,10 @@ from __future__ import annotations
 
 from functools import cache
 
-__all__ = ["Keys", "keys"]
+__all__ = ["WRITABLE", "Keys", "keys"]
+
+WRITABLE = "narrows:{upkeep}:writable"
+"""Written by the readiness check: a server that is full, read-only or cannot reach its disk refuses it."""
 
 
 class Keys:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from worker.claim import Claim
+    from worker.stores import Commands
 
 __all__ = ["Found", "Records"]
 
@@ -46,10 +47,15 @@ class Found:
 
 
 class Records:
-    """The records of one provider's calls."""
+    """The records of one provider's calls.
 
-    def __init__(self, redis: Redis, provider: str) -> None:
-        self._redis = redis
+    Args:
+        redis: A client of the state Redis.
+        line: What sends scripts there; the client itself will do.
+    """
+
+    def __init__(self, redis: Redis, line: Commands, provider: str) -> None:
+        self._redis, self._line = redis, line
         self.keys = keys(provider)
         self._indexes = [self.keys.queued, self.keys.running, self.keys.waiting]
 
@@ -63,7 +69,7 @@ class Records:
         """
         args = ["", task_id, message, due if due is not None else ""]
         try:
-            script("enqueue")(self._redis, [*self._indexes, self.keys.call(task_id)], args)
+            script("enqueue")(self._line, [*self._indexes, self.keys.call(task_id)], args)
         except RedisError as gone:
             text = f"the state Redis does not answer ({type(gone).__name__}); nothing was enqueued"
             raise EnqueueFailed(text) from None
@@ -73,7 +79,7 @@ class Records:
         """The state that the call was in, ``""`` for none; no copy of it will start from now on."""
         try:
             names = [*self._indexes, self.keys.call(task_id)]
-            state = script("cancel")(self._redis, names, [task_id, LINGER])
+            state = script("cancel")(self._line, names, [task_id, LINGER])
         except RedisError as gone:
             raise StateUnavailable from gone
         return str(state.decode())
@@ -91,7 +97,7 @@ class Records:
             depth: Messages in the provider's queue.
         """
         args = ["", self.keys.call(""), BATCH, round(grace * 1000), depth, FATAL_LOSSES, FATAL_PUBLISHES]
-        flat: list[Any] = script("reconcile")(self._redis, [*self._indexes, self.keys.limits], args)
+        flat: list[Any] = script("reconcile")(self._line, [*self._indexes, self.keys.limits], args)
         return [
             Found(task_id=flat[n].decode(), message=flat[n + 1], kind=flat[n + 2].decode(), token=flat[n + 3])
             for n in range(0, len(flat), 4)
@@ -101,4 +107,4 @@ class Records:
         """How many of *claims* are still ours; each of those lives *lease* seconds longer."""
         pairs = [value for claim in claims for value in (claim.task_id, claim.token)]
         args = ["", round(lease * 1000), self.keys.call(""), *pairs]
-        return int(script("extend")(self._redis, [self.keys.running], args))
+        return int(script("extend")(self._line, [self.keys.running], args))

@@ -17,7 +17,7 @@ from redis.exceptions import NoScriptError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from redis import Redis
+    from worker.stores import Commands
 
 __all__ = ["Script", "script"]
 
@@ -34,7 +34,7 @@ class Script:
         self.text = text
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
-    def __call__(self, redis: Redis, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    def __call__(self, redis: Commands, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """What the script returns; one round trip."""
         try:
             return redis.execute_command("EVALSHA", self.digest, len(keys), *keys, *args)

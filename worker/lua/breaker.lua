@@ -1,9 +1,10 @@
 --[[
 The breaker's rules, shared by begin and finish. Included, never run alone.
 
-  hash {state, open_until, failures, window, successes}
+  hash {state, open_until, opened_at, failures, window, successes}
        state       "closed" (or absent), "open", "half_open"
        open_until  ms since epoch; past it an open breaker lets probes through
+       opened_at   ms since epoch, when it left closed; failed probes do not move it
        failures    in a row
        window      the last outcomes, oldest first, one digit each: 1 failed, 0 not
        successes   probes that succeeded in a row
@@ -35,6 +36,7 @@ end
 local function breaker_open(key, probes_key, policy, now)
   redis.call('HSET', key, 'state', 'open', 'open_until', now + policy.reset_after,
     'failures', 0, 'window', '', 'successes', 0)
+  redis.call('HSETNX', key, 'opened_at', now)
   redis.call('DEL', probes_key)
   return 'open'
 end

@@ -17,8 +17,9 @@ end
 local before = redis.call('HGET', KEYS[1], 'state') or 'closed'
 redis.call('DEL', KEYS[1], KEYS[2])
 if ARGV[2] == 'open' then
-  redis.call('HSET', KEYS[1], 'state', 'open', 'open_until', now + tonumber(ARGV[3]))
+  redis.call('HSET', KEYS[1], 'state', 'open', 'open_until', now + tonumber(ARGV[3]),
+    'opened_at', now)
 elseif ARGV[2] == 'half_open' then
-  redis.call('HSET', KEYS[1], 'state', 'half_open', 'open_until', now)
+  redis.call('HSET', KEYS[1], 'state', 'half_open', 'open_until', now, 'opened_at', now)
 end
 return before

@@ -1,0 +1,60 @@
+"""What a deployment may change about one provider; what is left out stays as its module declares it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+__all__ = ["Number", "ProviderSettings", "Seconds"]
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Number = Annotated[int, Field(gt=0)]
+
+
+def _plain_address(url: str) -> str:
+    """*url* without its last slash; ValueError when paths cannot be put behind it."""
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1)
+    except ValueError:
+        whole = False
+    if not whole:
+        raise ValueError("must be an address like https://api.example.org")
+    if parts.username or parts.password:
+        raise ValueError("must not hold credentials; they have settings of their own")
+    if parts.query or parts.fragment:
+        raise ValueError("must not hold a query or a fragment; paths are put behind it")
+    return url.rstrip("/")
+
+
+class ProviderSettings(BaseModel):
+    """``NARROWS_PROVIDERS__<PROVIDER>__…``: None keeps what the provider module declares.
+
+    Attributes:
+        rate: Calls per second over the whole fleet.
+        burst: Calls at once after a pause.
+        daily_quota: Calls in one day of the provider's own time zone.
+        contract: Which of the provider's published interfaces is spoken.
+        max_concurrency: Calls in flight over the whole fleet.
+        connect_timeout: Seconds; so are the other two, and *total_timeout* holds for all of an exchange.
+        stale_if_error: Seconds for which an old answer may stand in when the provider is down.
+        cache_seconds: Seconds for which an answer is fresh; 0 keeps none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    base_url: Annotated[str, AfterValidator(_plain_address)] | None = None
+    api_key: SecretStr | None = None
+    rate: Seconds | None = None
+    burst: Number | None = None
+    daily_quota: Number | None = None
+    contract: str | None = None
+    max_concurrency: Number | None = None
+    connect_timeout: Seconds | None = None
+    read_timeout: Seconds | None = None
+    total_timeout: Seconds | None = None
+    verify_tls: bool | None = None
+    stale_if_error: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    cache_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None

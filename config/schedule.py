@@ -1,0 +1,20 @@
+"""What beat starts. Anything faster than a minute runs in every worker instead, with no leader."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from config.queues import UPKEEP
+
+__all__ = ["schedule"]
+
+
+def schedule() -> dict[str, dict[str, Any]]:
+    """Beat's entries; a tick that was missed is not made up for, so each message soon expires."""
+    return {
+        "check-health": {
+            "task": "upkeep.check_health",
+            "schedule": 60.0,
+            "options": {"queue": UPKEEP, "expires": 55.0},
+        },
+    }

@@ -1,0 +1,213 @@
+"""Typed settings from the environment; every one has a default that works in development.
+
+``Settings.load()`` reads ``NARROWS_…``; ``Settings(…)`` reads nothing and is for tests. Seconds are
+floats. A value that may hold a password is a SecretStr: its ``repr`` shows stars.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from config import environment, urls
+from config.production import unsafe
+from config.provider import Number, ProviderSettings, Seconds
+
+__all__ = ["ProviderSettings", "Sentinel", "Settings", "SettingsError", "Tls", "settings"]
+
+RedisUrl = Annotated[
+    SecretStr, AfterValidator(lambda url: SecretStr(urls.understood(url.get_secret_value().strip())))
+]
+LOCAL = SecretStr("redis://127.0.0.1:6379/0")
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class SettingsError(ValueError):
+    """Settings are wrong or unsafe; one line for each, none with a secret in it.
+
+    Attributes:
+        problems: The lines.
+    """
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class Tls(BaseModel):
+    """How rediss:// servers are trusted; without files, by the machine's own authorities."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    verify: bool = True
+
+
+class Sentinel(BaseModel):
+    """What sentinel:// addresses leave open: which primary, and the Sentinels' own account."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    primary: str = "mymaster"
+    username: str | None = None
+    password: SecretStr | None = None
+
+
+class Settings(BaseSettings):
+    """Everything a deployment may change.
+
+    Attributes:
+        state_url: Gate, records, parking, dead letters: never evicts, appends to disk.
+        cache_url: Answers: may evict, may be empty.
+        inline_wait: A wait up to this long is waited out in the worker's slot.
+        claim_lease: How long a worker that went silent keeps a call.
+        sweep_interval: How often each worker looks for calls that nobody runs.
+        visibility_timeout: When the broker hands an unacknowledged message out again.
+        longest_countdown: No Celery countdown is longer.
+        metrics_port: 0 is any free one; a port that is taken is replaced in development.
+        contact: Stands in the User-Agent, so that a provider can reach us.
+        flower_basic_auth: ``user:password``.
+        flower_enabled: None is yes in development and no in production.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=environment.PREFIX,
+        env_nested_delimiter=environment.DELIMITER,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    environment: Literal["development", "production"] = "development"
+    broker_url: RedisUrl = LOCAL
+    state_url: RedisUrl = LOCAL
+    cache_url: RedisUrl = LOCAL
+    result_url: RedisUrl = LOCAL
+    tls: Tls = Tls()
+    sentinel: Sentinel = Sentinel()
+    redis_timeout: Seconds = 3.0
+    providers: dict[str, ProviderSettings] = {}
+
+    inline_wait: Annotated[float, Field(ge=0, le=30)] = 0.5
+    claim_lease: Seconds = 30.0
+    sweep_interval: Seconds = 5.0
+    visibility_timeout: Seconds = 300.0
+    longest_countdown: Seconds = 30.0
+    task_time_limit: Seconds = 150.0
+    result_expires: Seconds = 86_400.0
+    worker_concurrency: Number = 32
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    log_format: Literal["auto", "json", "pretty"] = "auto"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Port = 9808
+    contact: str = ""
+    flower_basic_auth: SecretStr | None = None
+    flower_enabled: bool | None = None
+
+    @classmethod
+    def load(cls, env: Mapping[str, str] | None = None) -> Self:
+        """The settings in *env*, the process's own environment when None.
+
+        Raises:
+            SettingsError: With every problem that was found, so that one start finds them all.
+        """
+        found = environment.read(os.environ if env is None else env, cls)
+        try:
+            loaded = cls(**_typed(cls, found.values))
+        except ValidationError as error:
+            raise SettingsError([*found.problems, *_lines(error)]) from None
+        if problems := [*found.problems, *unsafe(loaded, found.values)]:
+            raise SettingsError(problems)
+        return loaded
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments only: load() reads the environment, once, with its files and checked names."""
+        return (init_settings,)
+
+    @property
+    def in_production(self) -> bool:
+        """Whether unsafe settings are refused."""
+        return self.environment == "production"
+
+    @property
+    def runs_flower(self) -> bool:
+        """Whether Flower belongs to the stack."""
+        return not self.in_production if self.flower_enabled is None else self.flower_enabled
+
+    def check_providers(self, known: Iterable[str]) -> None:
+        """Nothing; SettingsError when a setting speaks of a provider that is not *known*."""
+        names = list(known)
+        strange = sorted(set(self.providers) - set(names))
+        if strange:
+            raise SettingsError(
+                f"{environment.variable(('providers', name))}{environment.DELIMITER}… speaks of no provider"
+                f"{environment.nearest(name, names)}"
+                for name in strange
+            )
+
+    @model_validator(mode="after")
+    def _no_copy_of_what_still_runs(self) -> Self:
+        """The broker hands out a second copy of whatever is unacknowledged for visibility_timeout."""
+        longest = self.longest_countdown + self.task_time_limit
+        if self.visibility_timeout <= longest:
+            raise ValueError(
+                f"NARROWS_VISIBILITY_TIMEOUT ({self.visibility_timeout:g}) must be greater than "
+                f"NARROWS_LONGEST_COUNTDOWN + NARROWS_TASK_TIME_LIMIT ({longest:g}): "
+                "the broker would hand out a second copy of a task that still waits or runs"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _no_exchange_outlives_its_task(self) -> Self:
+        """Threads know no time limits, so the exchange's own deadline must come first."""
+        for name, provider in self.providers.items():
+            if (provider.total_timeout or 0.0) >= self.task_time_limit:
+                where = environment.variable(("providers", name, "total_timeout"))
+                raise ValueError(
+                    f"{where} must be less than NARROWS_TASK_TIME_LIMIT ({self.task_time_limit:g})"
+                )
+        return self
+
+
+@cache
+def settings() -> Settings:
+    """This process's settings, read from its environment once."""
+    return Settings.load()
+
+
+def _typed(model: type[BaseSettings], values: Mapping[str, str]) -> dict[str, Any]:
+    """*values* nested as *model* is; pydantic-settings knows how."""
+    source = EnvSettingsSource(model)
+    source.env_vars = {f"{environment.PREFIX.lower()}{name}": value for name, value in values.items()}
+    return source()
+
+
+def _lines(error: ValidationError) -> list[str]:
+    """What pydantic found, by the variable's name and without the value."""
+    return [_line(one["loc"], one["msg"]) for one in error.errors(include_input=False, include_url=False)]
+
+
+def _line(path: tuple[str | int, ...], message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return f"{environment.variable(path)}: {text}" if path else text

@@ -1,0 +1,130 @@
+"""Dead letters: calls that were given up, as JSON in the list ``dlq:<provider>``, oldest first."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from worker.errors import CallFailed, NarrowsError
+from worker.keys import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from redis import Redis
+
+__all__ = ["DeadLetter", "DeadLetters", "written"]
+
+PAGE = 500
+"""Letters read at a time, so that a long list costs constant memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """One call that was given up.
+
+    Attributes:
+        code: Why, one of the codes of :mod:`worker.errors`.
+        status: The provider's HTTP status, or None.
+        attempts: Calls made in vain; ``replays`` how often it was brought back.
+        first_failed_at: ISO 8601, UTC; so is ``failed_at``.
+        retryable: Whether a replay may succeed without a person.
+    """
+
+    id: str
+    task: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    provider: str
+    operation: str
+    code: str
+    status: int | None
+    error: str
+    trace_id: str
+    payload_excerpt: str
+    attempts: int
+    replays: int
+    first_failed_at: str
+    failed_at: str
+    retryable: bool
+
+    def __repr__(self) -> str:
+        """Without the arguments, which may be private."""
+        return f"<DeadLetter {self.id} {self.task} {self.code}>"
+
+    def as_json(self) -> str:
+        """The letter as it lies in Redis."""
+        return json.dumps(asdict(self), separators=(",", ":"), default=str)
+
+
+def written(
+    why: BaseException,
+    *,
+    id: str,  # noqa: A002 - the field's name
+    task: str,
+    args: list[Any],
+    kwargs: dict[str, Any],
+    attempt: int,
+    first_failed_at: float,
+    trace_id: str,
+    excerpt: str,
+    replays: int = 0,
+    now: float,
+) -> DeadLetter:
+    """The letter for a call that *why* ended. Times are seconds since the epoch."""
+    provider, _, operation = task.partition(".")
+    known = isinstance(why, NarrowsError)
+    failed = isinstance(why, CallFailed)
+    return DeadLetter(
+        id=id,
+        task=task,
+        args=args,
+        kwargs=kwargs,
+        provider=provider,
+        operation=operation,
+        code=why.code if isinstance(why, NarrowsError) else "unexpected_error",
+        status=getattr(why, "status", None),
+        error=str(why) if known else type(why).__name__,
+        trace_id=trace_id,
+        payload_excerpt=excerpt,
+        attempts=attempt + (1 if getattr(why, "status", None) or failed else 0),
+        replays=replays,
+        first_failed_at=_iso(first_failed_at or now),
+        failed_at=_iso(now),
+        retryable=failed,
+    )
+
+
+class DeadLetters:
+    """The dead letters of one provider."""
+
+    def __init__(self, redis: Redis, provider: str) -> None:
+        self._redis, self._key = redis, keys(provider).dlq
+
+    def __len__(self) -> int:
+        return int(self._redis.llen(self._key))
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Each letter, oldest first, read a page at a time; one that is not JSON becomes ``{"unreadable": …}``."""
+        start = 0
+        while page := self._redis.lrange(self._key, start, start + PAGE - 1):
+            yield from (_read(raw) for raw in page)
+            start += PAGE
+
+    def find(self, letter_id: str) -> dict[str, Any] | None:
+        """The letter of that id, or None."""
+        return next((letter for letter in self if letter.get("id") == letter_id), None)
+
+
+def _read(raw: bytes) -> dict[str, Any]:
+    try:
+        letter = json.loads(raw)
+    except ValueError:
+        letter = None
+    return letter if isinstance(letter, dict) else {"unreadable": len(raw)}
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,117 @@
+"""The composition root: what one process needs, built when it is first needed.
+
+Only here are clients, lanes and metrics made; everything else is handed what it uses. A producer that
+only enqueues builds a Redis client and nothing more.
+"""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from worker import registry
+from worker.record import Records
+from worker.stores import Line, connect
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from config.settings import Settings
+    from worker.cache import Cache
+    from worker.deadletters import DeadLetters
+    from worker.lane import Lane
+    from worker.metrics import Metrics
+    from worker.pipeline import Pipeline
+    from worker.runner import Runner
+    from worker.watcher import Watcher
+
+__all__ = ["Engine", "engine"]
+
+
+class Engine:
+    """One process's part of the fleet."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._lanes: dict[str, Lane] = {}
+        self._records: dict[str, Records] = {}
+
+    @cached_property
+    def state(self) -> Redis:
+        """The Redis of gate, records and dead letters."""
+        url = self.settings.state_url.get_secret_value()
+        return connect(url, self.settings, timeout=self.settings.redis_timeout)
+
+    @cached_property
+    def line(self) -> Line:
+        """The same server, for scripts on the way of a call."""
+        return Line(self.state)
+
+    @cached_property
+    def cache(self) -> Cache:
+        """Answers, in memory over the cache Redis."""
+        from worker.cache import Cache
+
+        url = self.settings.cache_url.get_secret_value()
+        return Cache(connect(url, self.settings, timeout=1.0, connect_timeout=0.5))
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """This process's counters; the first use imports prometheus_client."""
+        from worker.metrics import Metrics
+
+        return Metrics()
+
+    @cached_property
+    def watcher(self) -> Watcher:
+        """Who hears what happens."""
+        from worker.watcher import Watcher
+
+        return Watcher(self.metrics)
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The way of a call."""
+        from worker.pipeline import Pipeline
+
+        return Pipeline(self.lane, inline_wait=self.settings.inline_wait, watcher=self.watcher)
+
+    @cached_property
+    def runner(self) -> Runner:
+        """What runs tasks."""
+        from worker.runner import Runner
+
+        return Runner(self)
+
+    def lane(self, name: str) -> Lane:
+        """The lane of the provider of that name."""
+        lane = self._lanes.get(name)
+        if lane is None:
+            from worker.lane import open_lane
+            from worker.watcher import BreakerWatcher
+
+            declared = registry.provider(name)
+            listeners = (BreakerWatcher(self.watcher),)
+            chosen = self.settings.providers.get(name)
+            lane = open_lane(declared, chosen, self.state, self.line, self.cache, listeners)
+            lane = self._lanes.setdefault(name, lane)
+        return lane
+
+    def records(self, name: str) -> Records:
+        """The records of the calls of the provider of that name."""
+        known = self._records.get(name)
+        return known or self._records.setdefault(name, Records(self.state, self.line, name))
+
+    def dead_letters(self, name: str) -> DeadLetters:
+        """The dead letters of the provider of that name."""
+        from worker.deadletters import DeadLetters
+
+        return DeadLetters(self.state, name)
+
+
+@cache
+def engine() -> Engine:
+    """This process's engine, from the environment's settings."""
+    from config.settings import settings
+
+    return Engine(settings())

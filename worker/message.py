@@ -1,0 +1,57 @@
+"""A task message as data: all that is needed to publish a call again, broker or no broker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from celery.app.amqp import task_message
+from kombu.utils.json import dumps, loads
+
+if TYPE_CHECKING:
+    from celery.app.task import Context
+
+__all__ = ["frozen", "of_request", "thawed"]
+
+_HEADERS = (
+    "lang", "task", "id", "shadow", "eta", "expires", "group", "group_index", "retries", "timelimit",
+    "root_id", "parent_id", "argsrepr", "kwargsrepr", "origin", "ignore_result",
+    "replaced_task_nesting", "stamped_headers", "stamps",
+)  # fmt: skip
+"""Celery's message protocol 2, https://docs.celeryq.dev/en/stable/internals/protocol.html (read 2026-11-21)."""
+
+_NOT_OPTIONS = {"producer", "headers", "exchange", "event_dispatcher", "declare", "connection"}
+
+
+def frozen(message: Any, options: dict[str, Any]) -> str:
+    """*message* and how it is to be published, as JSON."""
+    queue = options.get("queue")
+    plain = {key: value for key, value in options.items() if key not in _NOT_OPTIONS and value is not None}
+    if queue is not None and not isinstance(queue, str):
+        plain["queue"] = queue.name
+    headers = {**message.headers, **(options.get("headers") or {})}
+    return str(dumps([headers, message.properties, message.body, plain]))
+
+
+def thawed(text: str | bytes) -> tuple[Any, dict[str, Any]]:
+    """The message and options that :func:`frozen` wrote."""
+    headers, properties, body, options = loads(text)
+    return task_message(headers=headers, properties=properties, body=tuple(body), sent_event=None), options
+
+
+def of_request(request: Context, name: str, provider: str) -> str:
+    """The message behind a running task, for a call that its producer did not record."""
+    headers = {key: request.get(key) for key in _HEADERS}
+    headers.update(request.headers or {})
+    headers.update(lang="py", task=name, id=request.id, eta=None)
+    parts = {
+        "callbacks": request.callbacks,
+        "errbacks": request.errbacks,
+        "chain": request.chain,
+        "chord": request.chord,
+    }
+    properties = {
+        "correlation_id": request.correlation_id or request.id,
+        "reply_to": request.reply_to or "",
+    }
+    body = [list(request.args or ()), dict(request.kwargs or {}), parts]
+    return str(dumps([headers, properties, body, {"queue": provider}]))

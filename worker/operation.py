@@ -1,0 +1,137 @@
+"""An operation: what a provider module offers, as a generator that asks and is answered.
+
+The generator yields requests, receives answers, and returns its result. It does no I/O, so a
+test drives it with ``send``; the engine drives it through cache, gate and HTTP. Errors of
+:mod:`worker.errors` are thrown in at the ``yield``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from worker import registry
+from worker.application import app
+from worker.errors import ArgumentsInvalid
+from worker.request import Answer, Request
+from worker.task import GuardedTask
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter, ValidationError
+
+    from worker.provider import Provider
+
+__all__ = ["Operation", "Progress", "Steps", "operation"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a long operation is; becomes the task's state PROGRESS."""
+
+    done: int
+    total: int
+
+
+Steps = Generator[Request | Progress, Answer, T]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One thing that a provider can be asked, and how its arguments are checked.
+
+    Attributes:
+        shown: Parameters whose values may stand in Flower, logs and dead-letter excerpts.
+    """
+
+    provider: Provider
+    function: Callable[..., Steps[Any]]
+    shown: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The operation's half of the task's name."""
+        return self.function.__name__
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """The function's parameters, by which arguments are bound."""
+        return inspect.signature(self.function)
+
+    @cached_property
+    def _adapters(self) -> dict[str, TypeAdapter[Any]]:
+        from pydantic import TypeAdapter
+
+        hints = typing.get_type_hints(self.function, include_extras=True)
+        return {name: TypeAdapter(hints[name]) for name in self.signature.parameters}
+
+    def checked(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments as they go on the wire (JSON), each parsed and normalised.
+
+        Raises:
+            ArgumentsInvalid: names the argument and what it takes; holds no value.
+        """
+        bound = self._bound(args, kwargs)
+        for name, value in bound.arguments.items():
+            bound.arguments[name] = self._adapters[name].dump_python(self._parsed(name, value), mode="json")
+        return list(bound.args), dict(bound.kwargs)
+
+    def steps(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Steps[Any]:
+        """The generator for these arguments, parsed into what the function takes."""
+        bound = self._bound(args, kwargs)
+        for name, value in bound.arguments.items():
+            bound.arguments[name] = self._parsed(name, value)
+        return self.function(*bound.args, **bound.kwargs)
+
+    def _bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
+        try:
+            return self.signature.bind(*args, **kwargs)
+        except TypeError as wrong:
+            message = f"{self.name}: {wrong}; it takes {self.name}{self._parameters()}"
+            raise ArgumentsInvalid(message) from None
+
+    def _parameters(self) -> str:
+        return "(" + ", ".join(self.signature.parameters) + ")"
+
+    def _parsed(self, name: str, value: Any) -> Any:
+        from pydantic import ValidationError
+
+        try:
+            return self._adapters[name].validate_python(value)
+        except ValidationError as wrong:
+            raise ArgumentsInvalid(f"{self.name}: {name}: {_said(wrong)}") from None
+
+
+def _said(wrong: ValidationError) -> str:
+    """What is wrong, in one line and without the value."""
+    first = wrong.errors(include_input=False, include_url=False)[0]
+    where = "".join(f"[{part}]" for part in first["loc"] if isinstance(part, int))
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where} {message}".strip()
+
+
+def operation(
+    provider: Provider, *, shown: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Steps[Any]]], GuardedTask]:
+    """Make a generator function the task ``<provider>.<function>``.
+
+    Args:
+        provider: Whose limits guard the requests that it yields.
+        shown: Parameters whose values may be shown; all others are masked everywhere.
+    """
+    registry.add(provider)
+
+    def task(function: Callable[..., Steps[Any]]) -> GuardedTask:
+        made: GuardedTask = app.task(
+            base=GuardedTask,
+            name=f"{provider.name}.{function.__name__}",
+            operation=Operation(provider=provider, function=function, shown=shown),
+        )(function)
+        return made
+
+    return task

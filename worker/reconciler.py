@@ -1,0 +1,142 @@
+"""Finds calls that nobody runs, and publishes them again. Runs in every worker; none leads.
+
+Each sweep takes what it publishes in one script, so any number of workers may sweep at once, and a worker
+that dies half-way leaves calls that the next sweep finds.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from celery import states
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from worker import registry
+from worker.claim import RECORD_LEASE, Claim
+from worker.errors import NarrowsError, WorkerLost
+from worker.message import thawed
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from worker.engine import Engine
+    from worker.record import Found
+
+__all__ = ["Reconciler"]
+
+logger = logging.getLogger("narrows")
+
+PLENTY = 1 << 53
+"""More messages than any broker holds: nothing counts as missing."""
+
+
+class Reconciler:
+    """The sweep and the heartbeat of one worker process.
+
+    Args:
+        grace: Seconds that a published message may take to be claimed.
+        interval: Seconds between sweeps at most.
+    """
+
+    def __init__(self, app: Celery, engine: Engine, *, grace: float = 10.0, interval: float = 1.0) -> None:
+        self._app, self._engine = app, engine
+        self._grace, self._interval = grace, interval
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self, *, sweep: bool = True) -> None:
+        """Begin; a prefork child only needs the heartbeat."""
+        self._stop, self._threads = threading.Event(), []
+        loops = [(self.beat, RECORD_LEASE / 3)] + ([(self.sweep, self._interval)] if sweep else [])
+        for work, pause in loops:
+            thread = threading.Thread(target=self._loop, args=(work, pause), daemon=True, name=work.__name__)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Stop and wait for what is under way."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=5)
+
+    def sweep(self) -> int:
+        """How many calls were published again or given up, over all providers."""
+        return sum(self._sweep(name) for name in registry.names() if self._has_work(name))
+
+    def beat(self) -> int:
+        """How many running calls of this process keep their lease."""
+        homes: dict[str, list[Claim]] = {}
+        for claim in list(self._engine.runner.running):
+            if claim.token:
+                homes.setdefault(claim.home, []).append(claim)
+        return sum(
+            self._engine.records(home).extend(claims, lease=RECORD_LEASE) for home, claims in homes.items()
+        )
+
+    def _loop(self, work: Any, pause: float) -> None:
+        quiet = False
+        stop = self._stop
+        while not stop.wait(pause):
+            try:
+                work()
+                quiet = False
+            except (RedisError, OperationalError, NarrowsError, OSError) as why:
+                if not quiet:
+                    logger.warning("reconciler interrupted", extra={"error": type(why).__name__})
+                quiet = True
+
+    def _has_work(self, name: str) -> bool:
+        """Whether a script is worth its cost; one round trip."""
+        keys, state = self._engine.records(name).keys, self._engine.state
+        with state.pipeline(transaction=False) as ask:
+            ask.zrange(keys.running, 0, 0, withscores=True)
+            ask.zrange(keys.waiting, 0, 0, withscores=True)
+            ask.zrange(keys.queued, 0, 0, withscores=True)
+            ask.time()
+            running, waiting, queued, (seconds, micros) = ask.execute()
+        now = seconds * 1000 + micros / 1000
+        ripe = (running, 0.0), (waiting, 0.0), (queued, self._grace * 1000)
+        return any(first and first[0][1] <= now - wait for first, wait in ripe)
+
+    def _sweep(self, name: str) -> int:
+        records = self._engine.records(name)
+        found = records.orphans(grace=self._grace, depth=self._depth(name))
+        for orphan in found:
+            self._adopt(name, orphan)
+        return len(found)
+
+    def _adopt(self, name: str, orphan: Found) -> None:
+        if orphan.kind == "poison":
+            self._bury(name, orphan)
+        elif orphan.kind != "due" and self._answered(orphan.task_id):
+            self._engine.records(name).cancel(orphan.task_id)
+        else:
+            self._app.amqp.republish(orphan.message)
+            if orphan.kind != "due":
+                extra = {"integration.provider": name, "task_id": orphan.task_id, "reason": orphan.kind}
+                logger.warning("call published again", extra=extra)
+
+    def _answered(self, task_id: str) -> bool:
+        """Whether the worker that was lost had stored the result before it went."""
+        return bool(self._app.backend.get_task_meta(task_id)["status"] == states.SUCCESS)
+
+    def _depth(self, name: str) -> int:
+        """Messages in the provider's queue; plenty when the broker cannot tell."""
+        with self._app.pool.acquire(block=True) as connection, connection.channel() as channel:
+            try:
+                return int(channel.queue_declare(queue=name, passive=True).message_count)
+            except connection.channel_errors:
+                return 0
+
+    def _bury(self, name: str, orphan: Found) -> None:
+        """Give up a call that took its worker down too often."""
+        message, _ = thawed(orphan.message)
+        args, kwargs, _ = message.body
+        task = self._app.tasks[message.headers["task"]]
+        claim = Claim(home=name, task_id=orphan.task_id, token=orphan.token)
+        why = WorkerLost(f"{task.name}: its worker was lost too often")
+        self._app.backend.mark_as_failure(orphan.task_id, why)
+        self._engine.runner.bury(task, claim, why, args, kwargs, message.headers)

@@ -1,0 +1,82 @@
+"""How long a provider asks us to wait, in the ways in which they say it.
+
+``Retry-After`` is seconds or a date (RFC 9110, 10.2.3). ``X-RateLimit-Reset`` has no
+standard: SendGrid, MusicBrainz and Mapbox (``X-Rate-Limit-Reset``) give seconds since
+the epoch (PROVIDERS.md 0.4); others give seconds from now or milliseconds.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+__all__ = ["reset_after", "retry_after"]
+
+EPOCH_ABOVE = 100_000_000
+"""Seconds; 1973 as a date, three years as a wait. Below it a number is a wait."""
+
+MILLISECONDS_ABOVE = 100_000_000_000
+"""The year 5138 as seconds, 1973 as milliseconds."""
+
+_NUMBER = re.compile(r"\d{1,15}(\.\d{1,9})?")
+_RESETS = ("x-ratelimit-reset", "x-rate-limit-reset", "ratelimit-reset")
+
+
+def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
+    """Seconds that ``Retry-After`` asks for, never below 0.0; None when it is absent or makes no sense.
+
+    Args:
+        headers: With lower-case names.
+        now: Seconds since the epoch. None takes the answer's own ``Date``, since the provider's clock
+            and ours may differ, and this machine's clock when there is none.
+    """
+    value = headers.get("retry-after", "").strip()
+    if _NUMBER.fullmatch(value):
+        return float(value)
+    date = _epoch(value)
+    return None if date is None else max(0.0, date - _now(headers, now))
+
+
+def reset_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
+    """Seconds until the provider's limit resets, from ``Retry-After`` or else ``X-RateLimit-Reset``.
+
+    Only for an answer that says "too often": on others a reset is news, not a wait.
+    """
+    if (wait := retry_after(headers, now=now)) is not None:
+        return wait
+    for name in _RESETS:
+        value = headers.get(name, "").strip()
+        if _NUMBER.fullmatch(value):
+            return _until(float(value), headers, now)
+    return None
+
+
+def _until(moment: float, headers: Mapping[str, str], now: float | None) -> float:
+    if moment < EPOCH_ABOVE:
+        return moment
+    if moment >= MILLISECONDS_ABOVE:
+        moment /= 1000
+    return max(0.0, moment - _now(headers, now))
+
+
+def _now(headers: Mapping[str, str], now: float | None) -> float:
+    if now is not None:
+        return now
+    date = _epoch(headers.get("date", ""))
+    return time.time() if date is None else date
+
+
+def _epoch(text: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return _utc(moment).timestamp()
+
+
+def _utc(moment: datetime) -> datetime:
+    """HTTP dates are GMT (RFC 9110, 5.6.7), whether the zone was written or not."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

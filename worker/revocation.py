@@ -1,0 +1,48 @@
+"""Revoking a call: the record hears of it, not only the workers that are up just now.
+
+Celery's revoke is a broadcast that workers keep in memory; a call that waits in Redis, or a worker that
+starts tomorrow, would never know.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import states
+from celery.app.control import Control
+
+from worker import registry
+
+__all__ = ["RecordedControl", "forget_revoked"]
+
+
+class RecordedControl(Control):  # type: ignore[misc]
+    """Celery's control with a revoke that lasts."""
+
+    def revoke(self, task_id: Any, *args: Any, **kwargs: Any) -> Any:
+        """Revoke one task or several: what waits ends now, what is queued is dropped when it comes."""
+        for one in [task_id] if isinstance(task_id, str) else task_id:
+            self._cancel(str(one))
+        return super().revoke(task_id, *args, **kwargs)
+
+    def _cancel(self, task_id: str) -> None:
+        from worker.engine import engine
+
+        for name in registry.names():
+            if engine().records(name).cancel(task_id) in {"waiting", "queued"}:
+                self.app.backend.store_result(task_id, _revoked(), states.REVOKED)
+
+
+def _revoked() -> Exception:
+    from celery.exceptions import TaskRevokedError
+
+    return TaskRevokedError("revoked")
+
+
+def forget_revoked(request: Any = None, **_: Any) -> None:
+    """Celery dropped a message, revoked or expired: its record ends too (``task_revoked`` signal)."""
+    from worker.engine import engine
+
+    provider = str(request.name or "").partition(".")[0]
+    if provider in registry.names():
+        engine().records(provider).cancel(str(request.id))

@@ -1,0 +1,227 @@
+"""Runs a task through the pipeline, and decides what becomes of its record.
+
+1. Celery hands over a message. The runner makes a claim; the first begin takes the record.
+2. The operation asks, the pipeline answers, in the slot.
+3. Held back, or failed with attempts left: Celery's RETRY, without a message. The record waits, and the
+   reconciler publishes it when its time has come.
+4. Answered: Celery stores the result, then the record ends.
+5. Given up: Celery stores the failure, then the dead letter is written and the record ends, in one step.
+
+The record changes last, so a worker killed anywhere in between leaves a claim whose lease runs out, and
+the call is run again. A result that is stored already tells that it need not be.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import WeakSet
+
+from celery import states
+from celery.exceptions import Ignore, Retry
+
+from worker import context, redaction
+from worker.claim import Claim
+from worker.deadletters import written
+from worker.errors import (
+    CallDeferred,
+    CallFailed,
+    CallRevoked,
+    DuplicateDelivery,
+    NarrowsError,
+    RecordGone,
+    StateUnavailable,
+    UnexpectedError,
+)
+from worker.message import of_request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from celery.app.task import Context
+
+    from worker.engine import Engine
+    from worker.operation import Progress
+    from worker.task import GuardedTask
+
+__all__ = ["Runner"]
+
+logger = logging.getLogger("narrows")
+
+
+class Runner:
+    """What a worker process does with the tasks that it gets.
+
+    Attributes:
+        running: Claims of this process's unfinished tasks, for the heartbeat.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.running: WeakSet[Claim] = WeakSet()
+
+    def run(self, task: GuardedTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the operation returns; otherwise an exception that Celery has a state for."""
+        request = task.request
+        claim = _claim(task, request)
+        if claim.task_id:
+            request.claim = claim
+            self.running.add(claim)
+        with context.bound(claim.context):
+            try:
+                return self._answer(task, claim, args, kwargs)
+            except (DuplicateDelivery, RecordGone):
+                logger.info("duplicate dropped", extra={"task_id": claim.task_id})
+                raise Ignore from None
+            except CallRevoked as why:
+                task.backend.mark_as_revoked(claim.task_id, reason=why.code, request=request)
+                raise Ignore from None
+            except (CallDeferred, CallFailed, StateUnavailable) as why:
+                _bare(why)
+                if claim.task_id and (not isinstance(why, CallFailed) or claim.retry_in is not None):
+                    self._later(claim, why)
+                raise
+            except NarrowsError as why:
+                raise _bare(why)  # noqa: B904 - causes may hold what callers keep private
+
+    def settle(self, task: GuardedTask, status: str, outcome: Any, args: Any, kwargs: Any) -> None:
+        """Tell Redis how the task ended, once Celery has stored it. Never raises for Redis."""
+        claim = task.request.get("claim")
+        if claim is None:
+            return
+        try:
+            with context.bound(claim.context):
+                self._settle(task, claim, status, outcome, args, kwargs)
+        except StateUnavailable:
+            # The record stays as it is; when Redis is back the reconciler finds it.
+            logger.exception("record not settled", extra={"task_id": claim.task_id})
+        finally:
+            self.running.discard(claim)
+
+    def _answer(
+        self, task: GuardedTask, claim: Claim, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        operation = task.operation
+
+        def show(progress: Progress) -> None:
+            if claim.task_id:
+                task.update_state(state="PROGRESS", meta={"done": progress.done, "total": progress.total})
+
+        pipeline = self._engine.pipeline
+        try:
+            steps = operation.steps(args, kwargs)
+            return pipeline.run(operation.provider.name, operation.name, steps, claim, show)
+        except NarrowsError:
+            raise
+        except Exception as bug:
+            raise UnexpectedError(_where(bug)) from None
+        finally:
+            if not claim.task_id:
+                pipeline.tell(claim)
+
+    def _later(self, claim: Claim, why: NarrowsError) -> NoReturn:
+        """Leave the slot; Celery's RETRY says why and until when, and publishes nothing."""
+        claim.wait = claim.retry_in if isinstance(why, CallFailed) else getattr(why, "wait", 0.0)
+        raise Retry(str(why), exc=why, when=claim.wait) from None
+
+    def _settle(
+        self, task: GuardedTask, claim: Claim, status: str, outcome: Any, args: Any, kwargs: Any
+    ) -> None:
+        if status == states.SUCCESS:
+            self._finish(claim, "end")
+        elif status == states.RETRY:
+            self._wait(claim, outcome)
+        else:
+            self.bury(task, claim, outcome, args, kwargs, {**(task.request.headers or {}), "root_id": task.request.root_id})
+
+    def _wait(self, claim: Claim, why: BaseException) -> None:
+        if isinstance(why, StateUnavailable):
+            return
+        name, seconds = claim.home, claim.wait or 0.0
+        if isinstance(why, CallFailed):
+            attempt = claim.attempt + 1
+            self._finish(claim, "wait", wait=seconds, attempt=attempt, backoff=seconds, reason=why.code)
+            self._engine.watcher.retried(name, why.code, attempt, seconds)
+        else:
+            self._finish(
+                claim,
+                "wait",
+                wait=seconds,
+                attempt=claim.attempt,
+                backoff=claim.backoff,
+                reason=getattr(why, "reason", "deferred"),
+            )
+
+    def bury(  # noqa: PLR0913, PLR0917 - what a letter says
+        self,
+        task: GuardedTask,
+        claim: Claim,
+        why: BaseException,
+        args: Any,
+        kwargs: Any,
+        headers: Mapping[str, Any],
+    ) -> None:
+        """Write the dead letter and end the record, in one step."""
+        mark = headers.get("narrows") or {}
+        letter = written(
+            why,
+            id=claim.task_id,
+            task=task.name,
+            args=list(args),
+            kwargs=dict(kwargs),
+            attempt=claim.attempt,
+            first_failed_at=claim.first_failed_at,
+            trace_id=context.from_header(mark, default=headers.get("root_id")).trace_id,
+            excerpt=redaction.excerpt(task.operation, args, kwargs),
+            replays=int(mark.get("replays") or 0),
+            now=time.time(),
+        )
+        if self._finish(claim, "dead", letter=letter.as_json()) == "dead":
+            self._engine.watcher.dead_lettered(claim.home, letter.code)
+
+    def _finish(self, claim: Claim, fate: Any, **details: Any) -> str:
+        report, claim.report = claim.report, None
+        lane = self._engine.lane(report.gate.provider.name if report else claim.home)
+        moved, became = lane.gate.finish(report, claim, fate, **details)
+        lane.breaker.moved(moved)
+        return became
+
+
+def _claim(task: GuardedTask, request: Context) -> Claim:
+    """The claim for this run; one without a record when the task was called directly or eagerly."""
+    if request.called_directly or request.is_eager or not request.id:
+        return Claim()
+    name = task.operation.provider.name
+    header = request.get("narrows") or {}
+    task_id, backend = str(request.id), task.backend
+
+    def ended() -> bool:
+        return backend.get_task_meta(task_id)["status"] in states.READY_STATES
+
+    return Claim(
+        home=name,
+        task_id=task_id,
+        recorded=bool(header.get("recorded")),
+        rebuild=lambda: of_request(request, task.name, name),
+        ended=ended,
+        created_at=float(header.get("at") or 0.0),
+        context=context.from_header(header, default=request.root_id),
+    )
+
+
+def _bare(why: NarrowsError) -> NarrowsError:
+    """*why* without its causes: foreign exceptions print addresses, parameters and bodies."""
+    why.__cause__ = why.__context__ = None
+    return why
+
+
+def _where(bug: BaseException) -> str:
+    """The kind of an unknown exception and the line that raised it, without its message."""
+    trace = bug.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(bug).__name__
+    code = trace.tb_frame.f_code
+    return f"{type(bug).__name__} in {code.co_qualname}, line {trace.tb_lineno}"

@@ -1,0 +1,108 @@
+"""What a worker process does beside its tasks: check its ground, sweep, show its state.
+
+Celery builds, starts and stops these steps with the worker.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from celery import bootsteps, signals
+
+from config.settings import SettingsError
+from worker import registry
+from worker.engine import engine
+from worker.errors import ConfigurationError
+from worker.revocation import forget_revoked
+
+__all__ = ["Observatory", "Preflight", "Sweeper"]
+
+logger = logging.getLogger("narrows")
+
+
+class Preflight(bootsteps.Step):  # type: ignore[misc]
+    """Refuses to start on settings that speak of no provider, and in production on ground that does not hold."""
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        settings = engine().settings
+        try:
+            settings.check_providers(registry.names())
+        except SettingsError as wrong:
+            raise ConfigurationError(str(wrong)) from None
+        if settings.in_production:
+            self._refuse_weak_ground(parent)
+
+    @staticmethod
+    def _refuse_weak_ground(parent: Any) -> None:
+        from worker.readiness import ready
+
+        failed = [f"{check.name}: {check.detail}" for check in ready(engine(), parent.app) if not check.ok]
+        if failed:
+            raise ConfigurationError("not ready for production: " + "; ".join(failed))
+
+
+class Sweeper(bootsteps.StartStopStep):  # type: ignore[misc]
+    """The reconciler of this worker; in prefork the children keep their own leases."""
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        from worker.reconciler import Reconciler
+
+        settings = engine().settings
+        self._reconciler = Reconciler(parent.app, engine(), interval=settings.sweep_interval)
+        signals.task_revoked.connect(forget_revoked, weak=False)
+        signals.worker_process_init.connect(lambda **_: self._reconciler.start(sweep=False), weak=False)
+
+    def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Begin to look for calls that nobody runs."""
+        self._reconciler.start()
+
+    def stop(self, parent: Any) -> None:  # noqa: ARG002
+        """Finish the sweep under way."""
+        self._reconciler.stop()
+
+
+class Observatory(bootsteps.StartStopStep):  # type: ignore[misc]
+    """``/metrics``, ``/healthz`` and ``/readyz`` of this worker."""
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._server: Any = None
+        if "prefork" in str(getattr(parent, "pool_cls", "")):
+            self._count_in_files()
+
+    @staticmethod
+    def _count_in_files() -> None:
+        """Prefork children count into files that the parent adds up."""
+        from worker import metric_files
+
+        if metric_files.directory() is None:
+            folder = Path(tempfile.gettempdir()) / f"narrows-metrics-{os.geteuid()}-{os.getpid()}"
+            metric_files.prepare_multiprocess(folder)
+
+    def start(self, parent: Any) -> None:
+        """Listen where the settings say."""
+        from worker.exposition import Exposition
+        from worker.readiness import ready
+        from worker.snapshot import provider_states
+
+        here, settings = engine(), engine().settings
+        here.metrics.watch(lambda: provider_states(here))
+        self._server = Exposition(
+            here.metrics,
+            host=settings.metrics_host,
+            port=settings.metrics_port,
+            ready=lambda: ready(here, parent.app),
+            any_port=not settings.in_production,
+        )
+        self._server.start()
+
+    def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Stop listening."""
+        if self._server is not None:
+            self._server.stop()

@@ -1,0 +1,74 @@
+"""The Celery task behind every operation: checked where it is enqueued, guarded where it runs."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from celery import Task
+
+if TYPE_CHECKING:
+    from celery.result import AsyncResult
+
+    from worker.operation import Operation
+
+__all__ = ["GuardedTask"]
+
+
+class GuardedTask(Task):  # type: ignore[misc]
+    """A provider's operation as Celery sees it.
+
+    ``delay`` and ``apply_async`` refuse bad arguments with :class:`worker.errors.ArgumentsInvalid`, write the
+    call's record, and publish. Called directly it makes its guarded calls here and now, without a record.
+    """
+
+    abstract = True
+    guarded = True
+    operation: Operation
+    typing = False
+    Request = "worker.incoming:Incoming"
+    resultrepr_maxsize = 1
+
+    def apply_async(
+        self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any
+    ) -> AsyncResult[Any]:
+        """Check, record and publish the call.
+
+        Raises:
+            ArgumentsInvalid: names the argument and what it takes.
+            EnqueueFailed: Redis or the broker does not answer; nothing was enqueued.
+        """
+        from worker.context import to_header
+        from worker.redaction import masked
+
+        arguments, named = self.operation.checked(tuple(args or ()), kwargs or {})
+        mark = {"v": 1, "at": time.time(), **to_header()}
+        options["headers"] = {"narrows": mark, **(options.get("headers") or {})}
+        options["argsrepr"], options["kwargsrepr"] = masked(self.operation, arguments, named)
+        return super().apply_async(arguments, named, *positional, **options)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the operation returns, through the gate."""
+        from worker.engine import engine
+
+        return engine().runner.run(self, args, kwargs)
+
+    def on_retry(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:  # noqa: ARG002
+        """Once Celery has stored RETRY: the record waits."""
+        from worker.engine import engine
+
+        engine().runner.settle(self, "RETRY", exc, args, kwargs)
+
+    def after_return(
+        self,
+        status: str,
+        retval: Any,
+        task_id: str,  # noqa: ARG002 - Celery's signature
+        args: Any,
+        kwargs: Any,
+        einfo: Any,  # noqa: ARG002
+    ) -> None:
+        """Once Celery has stored the outcome: decide the record's fate."""
+        from worker.engine import engine
+
+        engine().runner.settle(self, status, retval, args, kwargs)

@@ -1,0 +1,86 @@
+"""Who hears what happens to calls: metrics and logs."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pybreaker
+
+if TYPE_CHECKING:
+    from worker.gate import Decision
+    from worker.metrics import Metrics
+
+__all__ = ["BreakerWatcher", "Watcher"]
+
+logger = logging.getLogger("narrows")
+
+
+class Watcher:
+    """Counts what happens and logs what a person on call would ask about."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def admitted(self, provider: str, decision: Decision) -> None:
+        """The gate let a call out."""
+
+    def call_ended(self, provider: str, operation: str, status: str, seconds: float) -> None:
+        """An exchange ended; *status* is ``success`` or an error code."""
+        self._metrics.call_ended(provider, operation, status, seconds)
+        if status != "success":
+            logger.warning("call failed", extra=_about(provider, error_code=status, operation=operation))
+
+    def deferred(self, provider: str, reason: str, wait: float) -> None:
+        """A call left its slot without having been made."""
+        self._metrics.deferred(provider, reason)
+        logger.info("call deferred", extra=_about(provider, reason=reason, wait=round(wait, 3)))
+
+    def retried(self, provider: str, code: str, attempt: int, wait: float) -> None:
+        """A failed call is to be tried again."""
+        self._metrics.retried(provider)
+        extra = _about(provider, error_code=code, attempt=attempt, wait=round(wait, 3))
+        logger.info("call to be retried", extra=extra)
+
+    def dead_lettered(self, provider: str, code: str) -> None:
+        """A call was given up and laid among the dead letters."""
+        self._metrics.dead_lettered(provider, code)
+        logger.error("call dead-lettered", extra=_about(provider, error_code=code))
+
+    def cache_hit(self, provider: str, tier: str) -> None:
+        """An answer came from the cache; *tier* is ``memory`` or ``redis``."""
+        self._metrics.cache_hit(provider, tier)
+
+    def cache_missed(self, provider: str) -> None:
+        """No fresh answer was kept."""
+        self._metrics.cache_missed(provider)
+
+    def served_stale(self, provider: str, code: str, age: float) -> None:
+        """An old answer stood in for one that could not be had."""
+        self._metrics.cache_hit(provider, "stale")
+        logger.info("stale answer served", extra=_about(provider, error_code=code, age=round(age, 1)))
+
+    def breaker_moved(self, provider: str, to: str) -> None:
+        """A call of this process moved the breaker."""
+        self._metrics.breaker_moved(provider, to)
+        logger.warning("breaker moved", extra=_about(provider, to=to))
+
+
+class BreakerWatcher(pybreaker.CircuitBreakerListener):
+    """Hands pybreaker's state changes to the watcher."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+
+    def state_change(
+        self,
+        cb: pybreaker.CircuitBreaker,
+        old_state: Any,  # noqa: ARG002 - pybreaker's signature
+        new_state: Any,
+    ) -> None:
+        """One of our calls, or a person, moved the breaker."""
+        self._watcher.breaker_moved(str(cb.name), new_state.name.replace("-", "_"))
+
+
+def _about(provider: str, **more: Any) -> dict[str, Any]:
+    return {"integration.provider": provider, **more}
