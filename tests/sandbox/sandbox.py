@@ -1,0 +1,147 @@
+"""A running sandbox: the server in a thread of its own, or in the caller's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterable
+from datetime import date
+from types import TracebackType
+from typing import Self
+
+from tests.sandbox.control import Control
+from tests.sandbox.player import Player, StubPlayer
+from tests.sandbox.server import Wire, listen
+from tests.sandbox.soda import SodaPlayer, generated_rows
+from tests.sandbox.soda.player import Rows
+from tests.sandbox.stage import Stage
+
+__all__ = ["TOKEN", "Sandbox"]
+
+TOKEN = "sandbox-token"
+"""The app token that NYC Open Data knows unless others are given."""
+
+
+class Sandbox:
+    """Every provider on one loopback port.
+
+    A provider is mounted under its name: ``sandbox.base_url("nyc_open_data")``.
+
+    Args:
+        rows: NYC Open Data's rows by dataset id; ``generated_rows`` unless given.
+        players: More providers, or others under a known name.
+        tokens: App tokens that NYC Open Data knows.
+        today: The day at which generated 311 rows end; the machine's unless given.
+
+    Attributes:
+        control: Faults and journals.
+        nyc_open_data: The player, for what only a test changes (rows, tokens, a stale replica).
+    """
+
+    def __init__(
+        self,
+        rows: Rows | None = None,
+        *,
+        port: int = 0,
+        players: Iterable[Player] = (),
+        tokens: Iterable[str] = (TOKEN,),
+        today: date | None = None,
+        seed: int = 0,
+    ) -> None:
+        day = today or date.today()  # noqa: DTZ011 - a day off does no harm
+        given = rows if rows is not None else generated_rows(seed=seed, today=day)
+        self.nyc_open_data = SodaPlayer(given, today=day, tokens=tokens, seed=seed)
+        everyone: list[Player] = [StubPlayer(), self.nyc_open_data, *players]
+        cast = {each.name: each for each in everyone}
+        self.control = Control(cast, seed=seed)
+        self._stage = Stage(cast.values(), self.control)
+        self._port = port
+        self._wires: set[Wire] = set()
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:PORT``."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def elsewhere(self) -> str:
+        """The other host's origin, to which redirects lead."""
+        return self._stage.elsewhere
+
+    @property
+    def errors(self) -> list[Exception]:
+        """What players raised, which is always the sandbox's own fault."""
+        return self._stage.errors
+
+    def base_url(self, provider: str) -> str:
+        """The base address to configure for *provider*."""
+        return f"{self.url}/{provider}"
+
+    def start(self) -> Self:
+        """Listen, in a thread of its own; raises OSError when the port is taken."""
+        self._thread = threading.Thread(target=self._run, name="sandbox", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+        return self
+
+    def stop(self) -> None:
+        """Drop all connections and end the thread; nothing to do when it is not running."""
+        if self._thread is None or self._loop is None or self._stopping is None:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join()
+        self._thread = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    async def serve(self, stopping: asyncio.Event, *, ready: threading.Event | asyncio.Event) -> None:
+        """Listen until *stopping* is set; *ready* is set once it does."""
+        servers = await self._listen()
+        ready.set()
+        try:
+            await stopping.wait()
+        finally:
+            for server in servers:
+                server.close()
+            for wire in list(self._wires):
+                wire.cancel()
+            await asyncio.gather(*(wire.ended() for wire in list(self._wires)))
+
+    async def _listen(self) -> list[asyncio.Server]:
+        home = await listen(self._stage.serve, self._wires, ("127.0.0.1", self._port))
+        self._stage.home = home.sockets[0].getsockname()[:2]
+        self._port = self._stage.home[1]
+        try:
+            other = await listen(self._stage.serve, self._wires, ("127.0.0.2", self._port))
+        except OSError:  # macOS has one loopback address: another port is another origin too
+            other = await listen(self._stage.serve, self._wires, ("127.0.0.1", 0))
+        host, port = other.sockets[0].getsockname()[:2]
+        self._stage.elsewhere = f"http://{host}:{port}"
+        return [home, other]
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except BaseException as error:  # noqa: BLE001 - start() raises it where it can be seen
+            self._failure = error
+        finally:
+            self._ready.set()
+
+    async def _main(self) -> None:
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        await self.serve(self._stopping, ready=self._ready)
