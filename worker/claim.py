@@ -71,7 +71,7 @@ class Claim:
         """What begin may write when the record is missing: nothing while the producer wrote one."""
         return "" if self.recorded or not self.task_id or self.token else self.rebuild()
 
-    def heard(  # noqa: PLR0913 - one reply of begin
+    def heard(
         self,
         *,
         token: int,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from worker.errors import CallFailed, NarrowsError
+from worker.errors import CallFailed, NarrowsError, UnexpectedError
 from worker.keys import keys
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-__all__ = ["DeadLetter", "DeadLetters", "written"]
+__all__ = ["DeadLetter", "DeadLetters", "iso", "verdict"]
 
 PAGE = 500
 """Letters read at a time, so that a long list costs constant memory."""
@@ -59,42 +59,20 @@ class DeadLetter:
         return json.dumps(asdict(self), separators=(",", ":"), default=str)
 
 
-def written(
-    why: BaseException,
-    *,
-    id: str,  # noqa: A002 - the field's name
-    task: str,
-    args: list[Any],
-    kwargs: dict[str, Any],
-    attempt: int,
-    first_failed_at: float,
-    trace_id: str,
-    excerpt: str,
-    replays: int = 0,
-    now: float,
-) -> DeadLetter:
-    """The letter for a call that *why* ended. Times are seconds since the epoch."""
-    provider, _, operation = task.partition(".")
+def verdict(why: BaseException) -> dict[str, Any]:
+    """The fields of a letter that *why* decides."""
     known = isinstance(why, NarrowsError)
-    failed = isinstance(why, CallFailed)
-    return DeadLetter(
-        id=id,
-        task=task,
-        args=args,
-        kwargs=kwargs,
-        provider=provider,
-        operation=operation,
-        code=why.code if isinstance(why, NarrowsError) else "unexpected_error",
-        status=getattr(why, "status", None),
-        error=str(why) if known else type(why).__name__,
-        trace_id=trace_id,
-        payload_excerpt=excerpt,
-        attempts=attempt + (1 if getattr(why, "status", None) or failed else 0),
-        replays=replays,
-        first_failed_at=_iso(first_failed_at or now),
-        failed_at=_iso(now),
-        retryable=failed,
-    )
+    return {
+        "code": why.code if isinstance(why, NarrowsError) else UnexpectedError.code,
+        "status": getattr(why, "status", None),
+        "error": str(why) if known else type(why).__name__,
+        "retryable": isinstance(why, CallFailed),
+    }
+
+
+def iso(seconds: float) -> str:
+    """ISO 8601 in UTC, to the millisecond, of *seconds* since the epoch."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class DeadLetters:
@@ -107,7 +85,7 @@ class DeadLetters:
         return int(self._redis.llen(self._key))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Each letter, oldest first, read a page at a time; one that is not JSON becomes ``{"unreadable": …}``."""
+        """Each letter, oldest first, a page at a time; what is not JSON becomes ``{"unreadable": bytes}``."""
         start = 0
         while page := self._redis.lrange(self._key, start, start + PAGE - 1):
             yield from (_read(raw) for raw in page)
@@ -118,13 +96,9 @@ class DeadLetters:
         return next((letter for letter in self if letter.get("id") == letter_id), None)
 
 
-def _read(raw: bytes) -> dict[str, Any]:
+def _read(raw: bytes | str) -> dict[str, Any]:
     try:
         letter = json.loads(raw)
     except ValueError:
         letter = None
     return letter if isinstance(letter, dict) else {"unreadable": len(raw)}
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

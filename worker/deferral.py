@@ -60,6 +60,7 @@ def inline_pause(decision: Decision, left: float) -> float | None:
     """Seconds to wait in the slot, or None when the call has to leave it.
 
     Args:
+        decision: A denial.
         left: What is left of ``inline_wait``.
     """
     wait = pause(decision)

@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, Self
@@ -53,6 +54,7 @@ class EmbeddedValkey:
         self._password = secrets.token_urlsafe(24)
         self._directory: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()  # a supervisor and a test may both start and kill
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -80,17 +82,19 @@ class EmbeddedValkey:
     @property
     def pid(self) -> int:
         """The server's process; 0 when it does not run."""
-        return self._process.pid if self._process and self.is_running else 0
+        process = self._process
+        return process.pid if process and process.poll() is None else 0
 
     @property
     def is_running(self) -> bool:
         """Whether the process lives."""
-        return self._process is not None and self._process.poll() is None
+        return self.pid != 0
 
     @property
     def has_crashed(self) -> bool:
         """Whether it ended though nobody here asked for it."""
-        return self._process is not None and self._process.poll() is not None
+        process = self._process
+        return process is not None and process.poll() is not None
 
     @property
     def directory(self) -> Path:
@@ -112,8 +116,26 @@ class EmbeddedValkey:
         Raises:
             ConfigurationError: There is no server for this machine, or it ended at once.
         """
-        if self.is_running:
-            return
+        with self._lock:
+            if not self.is_running:
+                self._start()
+
+    def kill(self) -> None:
+        """End it as a crash would, without a chance to write anything."""
+        with self._lock:
+            self._reap(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it and remove its data."""
+        with self._lock:
+            self._reap(signal.SIGTERM)
+            if self._directory is not None:
+                shutil.rmtree(self._directory, ignore_errors=True)
+                self._directory = None
+        if self._owns_lifeline:
+            self._lifeline.close()
+
+    def _start(self) -> None:
         tries = 1 if self.port else _TRIES  # a free port may be taken before the server has it
         for left in reversed(range(tries)):
             port = self.port or free_port()
@@ -124,19 +146,6 @@ class EmbeddedValkey:
             self._reap(signal.SIGKILL)
             if not left:
                 raise ConfigurationError(f"the embedded Valkey did not start: {self._last_words()}")
-
-    def kill(self) -> None:
-        """End it as a crash would, without a chance to write anything."""
-        self._reap(signal.SIGKILL)
-
-    def stop(self) -> None:
-        """End it and remove its data."""
-        self._reap(signal.SIGTERM)
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
-            self._directory = None
-        if self._owns_lifeline:
-            self._lifeline.close()
 
     def _run(self, port: int) -> None:
         self._reap(signal.SIGKILL)  # what is left of one that ended by itself
@@ -150,7 +159,7 @@ class EmbeddedValkey:
             start_new_session=True,
         )
         self._lifeline.hold(self._process.pid)
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(BrokenPipeError):  # it ended at once; its log tells why
             _write(self._process.stdin, self._settings(port))
 
     def _settings(self, port: int) -> str:
@@ -227,5 +236,5 @@ def _binary() -> Path:
 
 def _write(pipe: IO[bytes] | None, text: str) -> None:
     if pipe is not None:
-        pipe.write(text.encode())
-        pipe.close()
+        with pipe:
+            pipe.write(text.encode())

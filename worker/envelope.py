@@ -16,9 +16,11 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["Entry", "expiry", "opened", "sealed"]
+__all__ = ["Entry", "Tier", "expiry", "opened", "sealed"]
+
+Tier = Literal["memory", "redis"]
 
 COMPRESS_ABOVE = 1024
 """Bytes of JSON; below it zlib saves less than a network packet."""
@@ -47,7 +49,7 @@ class Entry:
     age: float
     fresh: bool
     stored_at: float
-    tier: str
+    tier: Tier
     etag: str | None = None
 
     def __repr__(self) -> str:
@@ -70,10 +72,18 @@ def sealed(value: Any, *, now: float, fresh: float, memory: float, etag: str | N
         mark = b""
     stored = int(now * 1000)
     kept = min(int(memory * 1000), LONGEST_MEMORY)
-    return b"%013d%b%013d%09d%04x%b%b" % (stored, form, stored + int(fresh * 1000), kept, len(mark), mark, body)
+    return b"%013d%b%013d%09d%04x%b%b" % (
+        stored,
+        form,
+        stored + int(fresh * 1000),
+        kept,
+        len(mark),
+        mark,
+        body,
+    )
 
 
-def opened(raw: bytes, *, now: float, tier: str) -> Entry:
+def opened(raw: bytes, *, now: float, tier: Tier) -> Entry:
     """What :func:`sealed` put into *raw*.
 
     Raises:

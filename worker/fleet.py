@@ -43,9 +43,7 @@ def reached(app: Celery, *, within: float = 2.0) -> Any:
     """
     connection = app.connection_for_write()
     try:
-        return connection.ensure_connection(
-            max_retries=1, interval_start=0, interval_step=0, timeout=within
-        )
+        return connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=within)
     except BaseException:
         connection.release()
         raise

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from worker.provider import Provider
     from worker.stores import Commands
 
-__all__ = ["Gate", "Report", "Decision"]
+__all__ = ["Decision", "Gate", "Report"]
 
 LINGER = 3_600_000
 """Milliseconds that an ended record stays where late copies may still arrive: an hour, twelve times
@@ -70,7 +70,9 @@ class Gate:
         now: Milliseconds since the epoch, for tests; ``""`` is the server's clock.
     """
 
-    def __init__(self, redis: Commands, provider: Provider, *, now: Callable[[], int | str] = _server_clock) -> None:
+    def __init__(
+        self, redis: Commands, provider: Provider, *, now: Callable[[], int | str] = _server_clock
+    ) -> None:
         self._redis = redis
         self._now = now
         self.provider = provider
@@ -136,7 +138,7 @@ class Gate:
         )
         return _decision(reply), Report(self, nonce, flight_key)
 
-    def finish(  # noqa: PLR0913 - one script, one call
+    def finish(
         self,
         report: Report | None,
         claim: Claim,

@@ -11,7 +11,7 @@ from worker.redaction import masked
 __all__ = ["Incoming"]
 
 
-class Incoming(Request):  # type: ignore[misc]
+class Incoming(Request):
     """Celery's request; events, logs and ``inspect`` show what the operation lets be seen.
 
     A message from a service that does not run our code carries its own unmasked summary.

@@ -23,7 +23,7 @@ from pathlib import Path
 
 __all__ = ["Lifeline"]
 
-GRACE = 10.0
+GRACE = 5.0
 
 
 class Lifeline:

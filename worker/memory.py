@@ -72,10 +72,6 @@ class Memory:
             keys = [key for key in self._entries if matches(key)]
         return self.drop(*keys)
 
-    def reset(self) -> None:
-        """Make the lock new in a forked child, where its holder may not live on."""
-        self._lock = threading.Lock()
-
     @property
     def extent(self) -> tuple[int, int]:
         """Entries that are kept, and their bytes."""

@@ -17,7 +17,7 @@ _HEADERS = (
     "root_id", "parent_id", "argsrepr", "kwargsrepr", "origin", "ignore_result",
     "replaced_task_nesting", "stamped_headers", "stamps",
 )  # fmt: skip
-"""Celery's message protocol 2, https://docs.celeryq.dev/en/stable/internals/protocol.html (read 2026-11-21)."""
+"""Celery's message protocol 2: https://docs.celeryq.dev/en/stable/internals/protocol.html, 2026-11-21."""
 
 _NOT_OPTIONS = {"producer", "headers", "exchange", "event_dispatcher", "declare", "connection"}
 

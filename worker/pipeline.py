@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from worker.cache import Entry
     from worker.claim import Claim
-    from worker.gate import Report, Decision
+    from worker.gate import Decision, Report
     from worker.lane import Lane
     from worker.operation import Steps
     from worker.request import Answer, Request

@@ -25,7 +25,7 @@ __all__ = ["RecordedAMQP"]
 logger = logging.getLogger("narrows")
 
 
-class RecordedAMQP(AMQP):  # type: ignore[misc]
+class RecordedAMQP(AMQP):
     """Celery's message builder, with a record before each message of a guarded task."""
 
     def Queues(self, queues: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N802 - Celery's name
@@ -68,7 +68,7 @@ class RecordedAMQP(AMQP):  # type: ignore[misc]
             return None
         try:
             return publish(producer, name, message, **options)
-        except Exception as why:
+        except Exception as why:  # noqa: BLE001 - whatever stopped it, nothing stays half done
             records.cancel(task_id)
             text = f"{name}: the broker does not take messages ({type(why).__name__}); nothing was enqueued"
             raise EnqueueFailed(text) from None

@@ -38,7 +38,12 @@ FATAL_PUBLISHES = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A call that nobody runs: ``lost`` with its worker, ``due`` after its wait, ``unclaimed``, or ``poison``."""
+    """A call that nobody runs.
+
+    Attributes:
+        kind: ``lost`` with its worker, ``due`` after its wait, ``unclaimed``, or ``poison``.
+        token: Of the claim on a poison call; 0 for the others.
+    """
 
     task_id: str
     message: bytes
@@ -86,7 +91,7 @@ class Records:
 
     def get(self, task_id: str) -> dict[str, str]:
         """The record's fields as text, empty when there is none."""
-        fields: dict[bytes, bytes] = self._redis.hgetall(self.keys.call(task_id))
+        fields: Any = self._redis.hgetall(self.keys.call(task_id))
         return {name.decode(): value.decode() for name, value in fields.items()}
 
     def orphans(self, *, grace: float, depth: int) -> list[Found]:

@@ -56,6 +56,7 @@ class RetryPolicy:
         """Seconds until the next attempt, or None when there is to be none.
 
         Args:
+            why: What the attempt ended in.
             attempt: Failed attempts, this one included.
             elapsed: Seconds since the first of them failed.
             last: The last back-off in seconds; 0.0 before the first.

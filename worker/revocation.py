@@ -10,13 +10,14 @@ from typing import Any
 
 from celery import states
 from celery.app.control import Control
+from celery.exceptions import TaskRevokedError
 
 from worker import registry
 
 __all__ = ["RecordedControl", "forget_revoked"]
 
 
-class RecordedControl(Control):  # type: ignore[misc]
+class RecordedControl(Control):
     """Celery's control with a revoke that lasts."""
 
     def revoke(self, task_id: Any, *args: Any, **kwargs: Any) -> Any:
@@ -30,13 +31,7 @@ class RecordedControl(Control):  # type: ignore[misc]
 
         for name in registry.names():
             if engine().records(name).cancel(task_id) in {"waiting", "queued"}:
-                self.app.backend.store_result(task_id, _revoked(), states.REVOKED)
-
-
-def _revoked() -> Exception:
-    from celery.exceptions import TaskRevokedError
-
-    return TaskRevokedError("revoked")
+                self.app.backend.store_result(task_id, TaskRevokedError("revoked"), states.REVOKED)
 
 
 def forget_revoked(request: Any = None, **_: Any) -> None:

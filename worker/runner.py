@@ -23,7 +23,7 @@ from celery.exceptions import Ignore, Retry
 
 from worker import context, redaction
 from worker.claim import Claim
-from worker.deadletters import written
+from worker.deadletters import DeadLetter, iso, verdict
 from worker.errors import (
     CallDeferred,
     CallFailed,
@@ -99,9 +99,7 @@ class Runner:
         finally:
             self.running.discard(claim)
 
-    def _answer(
-        self, task: GuardedTask, claim: Claim, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
+    def _answer(self, task: GuardedTask, claim: Claim, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         operation = task.operation
 
         def show(progress: Progress) -> None:
@@ -114,7 +112,7 @@ class Runner:
             return pipeline.run(operation.provider.name, operation.name, steps, claim, show)
         except NarrowsError:
             raise
-        except Exception as bug:
+        except Exception as bug:  # noqa: BLE001 - the task boundary
             raise UnexpectedError(_where(bug)) from None
         finally:
             if not claim.task_id:
@@ -133,7 +131,8 @@ class Runner:
         elif status == states.RETRY:
             self._wait(claim, outcome)
         else:
-            self.bury(task, claim, outcome, args, kwargs, {**(task.request.headers or {}), "root_id": task.request.root_id})
+            headers = {**(task.request.headers or {}), "root_id": task.request.root_id}
+            self.bury(task, claim, outcome, args, kwargs, headers)
 
     def _wait(self, claim: Claim, why: BaseException) -> None:
         if isinstance(why, StateUnavailable):
@@ -153,7 +152,7 @@ class Runner:
                 reason=getattr(why, "reason", "deferred"),
             )
 
-    def bury(  # noqa: PLR0913, PLR0917 - what a letter says
+    def bury(
         self,
         task: GuardedTask,
         claim: Claim,
@@ -163,19 +162,22 @@ class Runner:
         headers: Mapping[str, Any],
     ) -> None:
         """Write the dead letter and end the record, in one step."""
-        mark = headers.get("narrows") or {}
-        letter = written(
-            why,
+        mark, now = headers.get("narrows") or {}, time.time()
+        made = bool(getattr(why, "status", None)) or isinstance(why, CallFailed)
+        letter = DeadLetter(
             id=claim.task_id,
             task=task.name,
             args=list(args),
             kwargs=dict(kwargs),
-            attempt=claim.attempt,
-            first_failed_at=claim.first_failed_at,
+            provider=claim.home,
+            operation=task.operation.name,
             trace_id=context.from_header(mark, default=headers.get("root_id")).trace_id,
-            excerpt=redaction.excerpt(task.operation, args, kwargs),
+            payload_excerpt=redaction.excerpt(task.operation, args, kwargs),
+            attempts=claim.attempt + made,
             replays=int(mark.get("replays") or 0),
-            now=time.time(),
+            first_failed_at=iso(claim.first_failed_at or now),
+            failed_at=iso(now),
+            **verdict(why),
         )
         if self._finish(claim, "dead", letter=letter.as_json()) == "dead":
             self._engine.watcher.dead_lettered(claim.home, letter.code)

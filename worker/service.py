@@ -24,8 +24,8 @@ __all__ = ["Observatory", "Preflight", "Sweeper"]
 logger = logging.getLogger("narrows")
 
 
-class Preflight(bootsteps.Step):  # type: ignore[misc]
-    """Refuses to start on settings that speak of no provider, and in production on ground that does not hold."""
+class Preflight(bootsteps.Step):
+    """Refuses settings that speak of no provider, and in production ground that does not hold."""
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
@@ -46,7 +46,7 @@ class Preflight(bootsteps.Step):  # type: ignore[misc]
             raise ConfigurationError("not ready for production: " + "; ".join(failed))
 
 
-class Sweeper(bootsteps.StartStopStep):  # type: ignore[misc]
+class Sweeper(bootsteps.StartStopStep):
     """The reconciler of this worker; in prefork the children keep their own leases."""
 
     def __init__(self, parent: Any, **options: Any) -> None:
@@ -67,7 +67,7 @@ class Sweeper(bootsteps.StartStopStep):  # type: ignore[misc]
         self._reconciler.stop()
 
 
-class Observatory(bootsteps.StartStopStep):  # type: ignore[misc]
+class Observatory(bootsteps.StartStopStep):
     """``/metrics``, ``/healthz`` and ``/readyz`` of this worker."""
 
     def __init__(self, parent: Any, **options: Any) -> None:

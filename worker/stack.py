@@ -158,7 +158,8 @@ class Stack:
             signal.signal(number, before[number])
             self._asked.set()
 
-        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        numbers: tuple[int, ...] = (signal.SIGTERM, signal.SIGINT)
+        before = {number: signal.getsignal(number) for number in numbers}
         for number in before:
             signal.signal(number, asked)
         self._asked.wait()

@@ -103,4 +103,5 @@ def _primary(url: str, settings: Settings, options: dict[str, Any]) -> Redis:
         db=int(node.path.strip("/") or 0),
         **options,
     )
-    return sentinel.master_for(own.primary)
+    client: Redis = sentinel.master_for(own.primary)
+    return client

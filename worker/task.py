@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["GuardedTask"]
 
 
-class GuardedTask(Task):  # type: ignore[misc]
+class GuardedTask(Task):
     """A provider's operation as Celery sees it.
 
     ``delay`` and ``apply_async`` refuse bad arguments with :class:`worker.errors.ArgumentsInvalid`, write the

@@ -1,0 +1,170 @@
+"""``narrows status``: what waits, why, and until when."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from worker.cli.desk import Desk, desk_of
+from worker.cli.options import AsJson, seconds
+from worker.cli.output import NONE, cell, console, iso, show_json, span, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Group
+    from rich.table import Table
+
+    from worker.concerns import Concern
+    from worker.snapshot import Standing
+
+__all__ = ["status"]
+
+_MOMENTS = ("at", "open_until", "opened_at", "cooldown_until", "quota_until", "oldest_queued", "next_due")
+_COLUMNS = ("Provider", "Breaker", "Cooldown", "Tokens", "Quota left", "Queued", "Running", "Waiting", "Dead")
+_STYLES = {"open": "bold red", "half_open": "yellow"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """All that one look shows; *workers* and *messages* are None when the broker did not answer."""
+
+    standings: list[Standing]
+    concerns: list[Concern]
+    workers: tuple[str, ...] | None
+    messages: dict[str, int] | None
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs: moments in ISO 8601, lengths in seconds."""
+        return {
+            "providers": [self._provider(each) for each in self.standings],
+            "workers": None if self.workers is None else list(self.workers),
+            "concerns": [asdict(each) for each in self.concerns],
+        }
+
+    def _provider(self, each: Standing) -> dict[str, Any]:
+        fields = asdict(each)
+        moments = {name: iso(fields[name]) for name in _MOMENTS}
+        messages = None if self.messages is None else self.messages[each.provider]
+        return {**fields, **moments, "messages": messages}
+
+
+def status(
+    ctx: typer.Context,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again and again, until Ctrl-C.")] = False,
+    every: Annotated[
+        float, typer.Option(parser=seconds, metavar="DURATION", help="How often --watch looks.")
+    ] = "2s",  # type: ignore[assignment] - typer parses defaults
+    as_json: AsJson = False,
+) -> None:
+    """Show each provider's breaker, limits and calls, and the workers that answer.
+
+    A look costs one round trip to Redis and half a second of waiting for workers.
+    """
+    desk = desk_of(ctx)
+    if watch:
+        _watch(desk, every, as_json=as_json)
+    else:
+        _show(_look(desk), as_json=as_json)
+
+
+def _look(desk: Desk) -> Status:
+    from kombu.exceptions import OperationalError
+
+    from worker.concerns import concerns
+    from worker.fleet import fleet
+    from worker.snapshot import standings
+
+    desk.asked = "state"
+    found = standings(desk.engine, desk.names())
+    try:
+        seen = fleet(desk.app, desk.names())
+    except (OperationalError, OSError):
+        seen = None
+    return Status(
+        standings=found,
+        concerns=[concern for each in found for concern in concerns(each)],
+        workers=seen.workers if seen else None,
+        messages=seen.messages if seen else None,
+    )
+
+
+def _watch(desk: Desk, every: float, *, as_json: bool) -> None:
+    """Until Ctrl-C, which is how it ends well."""
+    from rich.live import Live
+
+    out = console()
+    try:
+        if as_json or not out.is_terminal:
+            while True:
+                _show(_look(desk), as_json=as_json)
+                time.sleep(every)
+        with Live(_drawn(_look(desk)), console=out, auto_refresh=False) as live:
+            while True:
+                time.sleep(every)
+                live.update(_drawn(_look(desk)), refresh=True)
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+
+
+def _show(look: Status, *, as_json: bool) -> None:
+    if as_json:
+        show_json(look.as_json())
+    else:
+        console().print(_drawn(look))
+
+
+def _drawn(look: Status) -> Group:
+    from rich.console import Group
+
+    notes = [cell(f"! {concern}", "yellow") for concern in look.concerns]
+    return Group(_table(look), cell(""), _workers(look.workers), *notes)
+
+
+def _table(look: Status) -> Table:
+    drawn = table(*_COLUMNS, numbers=_COLUMNS[3:])
+    for each in look.standings:
+        drawn.add_row(
+            cell(each.provider, "bold"),
+            cell(breaker_words(each), _STYLES.get(each.breaker, "green")),
+            cell(None if each.cooldown_until is None else span(each.cooldown_until - each.at)),
+            cell(None if each.tokens is None else f"{each.tokens:.0f}/{each.burst}"),
+            cell(None if each.quota_left is None else f"{each.quota_left}/{each.quota_limit}"),
+            cell(_queued(each, look.messages)),
+            cell(each.running),
+            cell(_waiting(each)),
+            cell(each.dead_letters, "red" if each.dead_letters else ""),
+        )
+    return drawn
+
+
+def breaker_words(each: Standing) -> str:
+    """The breaker's state and how long it lasts."""
+    if each.by_hand:
+        return "open until closed by hand"
+    if each.open_until is not None:
+        return f"open, probes in {span(each.open_until - each.at)}"
+    return each.breaker.replace("_", "-")
+
+
+def _queued(each: Standing, messages: dict[str, int] | None) -> str:
+    """Records in the queue; more messages than those came by bare name and have no record yet."""
+    unseen = (messages or {}).get(each.provider, 0) - each.queued
+    return f"{each.queued} + {unseen} new" if unseen > 0 else str(each.queued)
+
+
+def _waiting(each: Standing) -> str:
+    if not each.waiting or each.next_due is None:
+        return str(each.waiting)
+    return f"{each.waiting}, next in {span(each.next_due - each.at)}"
+
+
+def _workers(names: Sequence[str] | None) -> Any:
+    if names is None:
+        return cell("Workers: unknown, the broker does not answer", "red")
+    if not names:
+        return cell("Workers: none answers", "red")
+    return cell(f"Workers: {len(names)} ({', '.join(names) or NONE})")
