@@ -77,7 +77,8 @@ def _said(record: logging.LogRecord) -> tuple[str, dict[str, Plain]]:
     ours = record.name.partition(".")[0] in _OURS
     show = _own if ours else _foreign
     keys = {key: HIDDEN if is_secret_name(key) else show(value) for key, value in extras(record).items()}
-    return _event(record, show, digits=not ours).strip(), keys
+    event = _event(record, show, digits=not ours).strip()
+    return (event if ours else event.partition("\n\n")[0]), keys
 
 
 def _event(record: logging.LogRecord, show: Callable[[object], Plain], *, digits: bool) -> str:

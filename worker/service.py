@@ -6,7 +6,7 @@ Celery builds, starts and stops these steps with the worker.
 from __future__ import annotations
 
 import logging
-import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -73,17 +73,17 @@ class Observatory(bootsteps.StartStopStep):
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
         self._server: Any = None
+        self._files: Path | None = None
         if "prefork" in str(getattr(parent, "pool_cls", "")):
             self._count_in_files()
 
-    @staticmethod
-    def _count_in_files() -> None:
+    def _count_in_files(self) -> None:
         """Prefork children count into files that the parent adds up."""
         from worker import metric_files
 
         if metric_files.directory() is None:
-            folder = Path(tempfile.gettempdir()) / f"narrows-metrics-{os.geteuid()}-{os.getpid()}"
-            metric_files.prepare_multiprocess(folder)
+            self._files = Path(tempfile.mkdtemp(prefix="narrows-metrics-"))
+            metric_files.prepare_multiprocess(self._files)
 
     def start(self, parent: Any) -> None:
         """Listen where the settings say."""
@@ -106,3 +106,5 @@ class Observatory(bootsteps.StartStopStep):
         """Stop listening."""
         if self._server is not None:
             self._server.stop()
+        if self._files is not None:
+            shutil.rmtree(self._files, ignore_errors=True)

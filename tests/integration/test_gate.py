@@ -12,7 +12,7 @@ from redis import Redis
 from tests.integration.conftest import HeldClock
 from worker.claim import Claim
 from worker.days import day_ends
-from worker.gate import Gate, Report, Verdict
+from worker.gate import Gate, Report, Decision
 from worker.keys import keys
 from worker.provider import Breaker, Provider, Quota, Rate, Timeouts
 
@@ -30,7 +30,7 @@ def gate_of(state: Redis, clock: HeldClock, **declared: object) -> Gate:
     return Gate(state, Provider(**fields), now=clock)  # type: ignore[arg-type]
 
 
-def ask(gate: Gate) -> tuple[Verdict, Report]:
+def ask(gate: Gate) -> tuple[Decision, Report]:
     """One call without a record."""
     return gate.begin(Claim())
 
@@ -96,13 +96,13 @@ def test_whoever_comes_back_after_the_wait_first_in_line_is_admitted(
 
     for gap, pause in zip(gaps, pauses, strict=False):
         clock.ms += gap
-        verdict, report = ask(gate)
-        if verdict.word == "admit":
+        decision, report = ask(gate)
+        if decision.word == "admit":
             end(gate, report, "throttled" if pause else "failure", pause)
             continue
-        clock.ms += round(verdict.wait * 1000)
+        clock.ms += round(decision.wait * 1000)
         again, _ = ask(gate)
-        assert again.word == "admit", verdict
+        assert again.word == "admit", decision
 
 
 @FOR_PROPERTIES
@@ -119,8 +119,8 @@ def test_a_call_held_back_spends_nothing(
 
     for _ in range(calls):
         before = state.hgetall(at.limits), state.zrange(at.leases, 0, -1), state.hgetall(at.breaker)
-        verdict, _ = ask(gate)
-        if verdict.word != "admit":
+        decision, _ = ask(gate)
+        if decision.word != "admit":
             after = state.hgetall(at.limits), state.zrange(at.leases, 0, -1), state.hgetall(at.breaker)
             assert after == before
 
@@ -251,11 +251,11 @@ def test_half_open_lets_the_declared_number_of_probes_through(state: Redis, cloc
     clock.ms += 10_000
 
     asked = [ask(gate) for _ in range(20)]
-    probes = [report for verdict, report in asked if verdict.word == "admit"]
+    probes = [report for decision, report in asked if decision.word == "admit"]
     moved = end(gate, probes[0], "failure")
 
     assert len(probes) == 1
-    assert {verdict.word for verdict, _ in asked[1:]} == {"probing"}
+    assert {decision.word for decision, _ in asked[1:]} == {"probing"}
     assert moved == "open"
     assert ask(gate)[0].wait == 10.0
 

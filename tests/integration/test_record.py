@@ -18,7 +18,7 @@ ACME = Provider(name="acme", base_url="http://127.0.0.1", rate=Rate(calls=1000, 
 @pytest.fixture
 def records(state: Redis) -> Records:
     """The records of a provider."""
-    return Records(state, "acme")
+    return Records(state, state, "acme")
 
 
 @pytest.fixture
@@ -107,14 +107,14 @@ def test_a_begin_repeated_after_a_lost_reply_admits_once(state: Redis) -> None:
             state.execute_command(*command)
             return state.execute_command(*command)
 
-    Records(state, "acme").write("t1", "[]")
+    Records(state, state, "acme").write("t1", "[]")
     Gate(state, ACME).begin(Claim())
     gate._redis = Twice()  # type: ignore[assignment]
     runner = claim()
 
-    verdict, _ = gate.begin(runner)
+    decision, _ = gate.begin(runner)
 
-    assert verdict.word == "admit"
+    assert decision.word == "admit"
     assert runner.token == 1
     assert state.zcard(keys("acme").leases) == 2
 
@@ -234,6 +234,6 @@ def test_a_held_clock_is_honoured(state: Redis, clock: HeldClock) -> None:
     """Tests and scripts agree on what now is."""
     gate = Gate(state, ACME, now=clock)
 
-    verdict, _ = gate.begin(Claim())
+    decision, _ = gate.begin(Claim())
 
-    assert verdict.at == clock.ms / 1000
+    assert decision.at == clock.ms / 1000

@@ -1,0 +1,74 @@
+"""What a dead letter says of why it is one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+
+import pytest
+
+from worker.deadletters import DeadLetter, iso, verdict
+from worker.errors import ArgumentsInvalid, ProviderUnavailable, RequestInvalid, WorkerLost
+
+FIELDS = (
+    "id task args kwargs provider operation code status error trace_id payload_excerpt attempts replays "
+    "first_failed_at failed_at retryable"
+).split()
+
+
+def letter() -> DeadLetter:
+    """A letter with a private argument."""
+    return DeadLetter(
+        id="t1",
+        task="acme.turn",
+        args=["CANARY"],
+        kwargs={},
+        provider="acme",
+        operation="turn",
+        trace_id="0" * 32,
+        payload_excerpt="side=***",
+        attempts=3,
+        replays=0,
+        first_failed_at=iso(0.0),
+        failed_at=iso(1.5),
+        **verdict(ProviderUnavailable("acme answered 500", status=500)),
+    )
+
+
+def test_a_letter_has_the_fields_that_others_read() -> None:
+    """No more, no less, in JSON."""
+    assert list(json.loads(letter().as_json())) == FIELDS
+    assert [field.name for field in fields(DeadLetter)] == FIELDS
+
+
+def test_times_are_utc_to_the_millisecond() -> None:
+    """As ISO 8601 has it."""
+    assert (letter().first_failed_at, letter().failed_at) == (
+        "1970-01-01T00:00:00.000Z",
+        "1970-01-01T00:00:01.500Z",
+    )
+
+
+@pytest.mark.parametrize(
+    ("why", "code", "status", "retryable"),
+    [
+        (ProviderUnavailable(status=503), "upstream_error", 503, True),
+        (RequestInvalid(status=400), "upstream_rejected", 400, False),
+        (ArgumentsInvalid(), "validation_error", None, False),
+        (WorkerLost(), "worker_lost", None, False),
+        (KeyError("CANARY"), "unexpected_error", None, False),
+    ],
+)
+def test_only_what_may_pass_is_retryable(
+    why: Exception, code: str, status: int | None, retryable: bool
+) -> None:
+    """Whatever else waits for a person."""
+    said = verdict(why)
+
+    assert (said["code"], said["status"], said["retryable"]) == (code, status, retryable)
+    assert "CANARY" not in said["error"]
+
+
+def test_a_letter_shows_no_arguments_by_itself() -> None:
+    """Its repr may end in a log."""
+    assert "CANARY" not in repr(letter())

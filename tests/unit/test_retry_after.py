@@ -1,0 +1,88 @@
+"""Waits are read in every way in which providers write them."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.retry_after import reset_after, retry_after
+
+NOW = 1_800_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("value", "wait"),
+    [
+        ("120", 120.0),
+        (" 2 ", 2.0),
+        ("0", 0.0),
+        ("1.5", 1.5),
+        (formatdate(NOW + 90, usegmt=True), 90.0),
+        (formatdate(NOW - 90, usegmt=True), 0.0),
+        ("Friday, 15-Jan-27 08:01:00 GMT", 60.0),
+        ("Fri Jan 15 08:01:00 2027", 60.0),
+        ("-5", None),
+        ("soon", None),
+        ("1e9", None),
+        ("", None),
+        ("9" * 400, None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_in_any_of_the_three_old_forms(
+    value: str, wait: float | None
+) -> None:
+    """RFC 9110 lets a recipient meet all three; nonsense is no wait at all."""
+    assert wait == retry_after({"retry-after": value}, now=NOW)
+
+
+def test_a_date_is_compared_with_the_provider_s_own_clock_when_it_tells_the_time() -> None:
+    """Our clocks may differ by minutes; the two dates of one answer do not."""
+    headers = {"retry-after": formatdate(1000 + 30, usegmt=True), "date": formatdate(1000, usegmt=True)}
+    assert retry_after(headers) == 30.0
+
+
+def test_without_the_provider_s_clock_a_date_is_compared_with_ours() -> None:
+    """To the second, which is all that a date can say."""
+    wait = retry_after({"retry-after": formatdate(time.time() + 100, usegmt=True)})
+    assert wait is not None
+    assert 95 < wait <= 100
+
+
+@pytest.mark.parametrize("name", ["x-ratelimit-reset", "x-rate-limit-reset", "ratelimit-reset"])
+@pytest.mark.parametrize(
+    ("value", "wait"),
+    [
+        (f"{NOW + 45:.0f}", 45.0),
+        (f"{(NOW + 45) * 1000:.0f}", 45.0),
+        ("45", 45.0),
+        (f"{NOW - 5:.0f}", 0.0),
+        ("never", None),
+    ],
+)
+def test_a_reset_is_a_moment_in_seconds_or_milliseconds_or_a_wait(
+    name: str, value: str, wait: float | None
+) -> None:
+    """Nobody standardised it, so its size tells which it is."""
+    assert wait == reset_after({name: value}, now=NOW)
+
+
+def test_retry_after_counts_before_a_reset() -> None:
+    """It speaks of this call; the reset speaks of the whole window."""
+    assert reset_after({"retry-after": "3", "x-ratelimit-reset": "60"}, now=NOW) == 3.0
+
+
+def test_a_reset_alone_is_no_retry_after() -> None:
+    """SendGrid sends it with every answer, also with those that are not about limits."""
+    assert retry_after({"x-ratelimit-reset": "60"}, now=NOW) is None
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_no_header_can_raise_or_ask_for_less_than_nothing(value: str, date: str) -> None:
+    """Whatever a provider writes, the wait is a number from zero up, or none."""
+    for name in ("retry-after", "x-ratelimit-reset"):
+        wait = reset_after({name: value, "date": date})
+        assert wait is None or wait >= 0.0
