@@ -41,6 +41,10 @@ class ProviderSettings(BaseModel):
         connect_timeout: Seconds; so are the other two, and *total_timeout* holds for all of an exchange.
         stale_if_error: Seconds for which an old answer may stand in when the provider is down.
         cache_seconds: Seconds for which an answer is fresh; 0 keeps none.
+        breaker_failures: In a row; *breaker_ratio* is of the last calls, *breaker_reset_after* in seconds.
+        retry_attempts: In all; *retry_within*, *retry_first* and *retry_most* are seconds.
+        cooldown: Seconds of pause after a throttled answer that names none, *max_cooldown* at most.
+        max_body: Bytes of an answer, decompressed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -58,3 +62,14 @@ class ProviderSettings(BaseModel):
     verify_tls: bool | None = None
     stale_if_error: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     cache_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    breaker_failures: Number | None = None
+    breaker_ratio: Annotated[float, Field(gt=0, le=1)] | None = None
+    breaker_reset_after: Seconds | None = None
+    breaker_successes: Number | None = None
+    retry_attempts: Number | None = None
+    retry_within: Seconds | None = None
+    retry_first: Seconds | None = None
+    retry_most: Seconds | None = None
+    cooldown: Seconds | None = None
+    max_cooldown: Seconds | None = None
+    max_body: Number | None = None

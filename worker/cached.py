@@ -29,7 +29,7 @@ class Cached(Protocol[P, R_co]):
 
 
 def cached(
-    cache: Cache, *, ttl: float, key: Callable[P, str] | str | None = None, memory: float | None = None
+    cache: Cache, *, ttl: float, key: Callable[..., str] | str | None = None, memory: float | None = None
 ) -> Callable[[Callable[P, R_co]], Cached[P, R_co]]:
     """A decorator: answers are kept for *ttl* seconds, ``None`` too; what raises is not kept.
 
@@ -67,7 +67,7 @@ def cached(
     return decorate
 
 
-def _naming(function: Callable[P, R_co], key: Callable[P, str] | str | None) -> Callable[P, str]:
+def _naming(function: Callable[P, R_co], key: Callable[..., str] | str | None) -> Callable[P, str]:
     if callable(key):
         return key
     if key is not None:

@@ -38,7 +38,7 @@ class Concern:
 
 
 def concerns(standing: Standing) -> list[Concern]:
-    """What is wrong with one provider: its breaker not closed for five minutes, little quota, dead letters."""
+    """What is wrong with one provider: a breaker not closed for long, little quota, dead letters."""
     found: list[tuple[Kind, float]] = []
     if standing.breaker != "closed" and standing.open_for >= LONG_OPEN:
         found.append(("breaker_open", standing.open_for))

@@ -10,7 +10,7 @@ from config.celery import BEAT_PREFIX
 from worker import pins, registry
 from worker.checks import Ailment, Finding, ask_all
 from worker.fleet import fleet
-from worker.lane import configured
+from worker.overrides import overridden
 from worker.readiness import writable
 from worker.redaction import mask_url
 from worker.redis_server import RedisServer, examined, ping
@@ -56,7 +56,10 @@ def examine(engine: Engine, app: Celery, *, live: bool = False) -> list[Finding]
     questions |= {f"provider {name}": partial(_provider, settings, name) for name in registry.names()}
     if live:
         questions |= {f"{name} live": partial(_live, settings, name) for name in registry.names()}
-    return [Finding(name="settings", ok=True, detail=settings.environment), *ask_all(questions, within=WITHIN)]
+    return [
+        Finding(name="settings", ok=True, detail=settings.environment),
+        *ask_all(questions, within=WITHIN),
+    ]
 
 
 def _packages() -> Iterator[Finding]:
@@ -123,7 +126,11 @@ def _written(name: str, redis: Redis) -> Finding:
 def _evicts(name: str, server: RedisServer) -> Finding:
     """A cache of its own should make room by itself."""
     evicts = server.policy != "noeviction"
-    cure = "" if evicts else "CONFIG SET maxmemory-policy allkeys-lru, and a maxmemory: a full cache keeps nothing"
+    cure = (
+        ""
+        if evicts
+        else "CONFIG SET maxmemory-policy allkeys-lru, and a maxmemory: a full cache keeps nothing"
+    )
     return Finding(name=f"{name}: eviction", ok=True, detail=server.policy, advice=cure)
 
 
@@ -148,7 +155,7 @@ def _beat(engine: Engine) -> Iterator[Finding]:
 def _provider(settings: Settings, name: str) -> Iterator[Finding]:
     """Its address, and whether it has what it needs to be let in."""
     own = settings.providers.get(name)
-    provider = configured(registry.provider(name), own)
+    provider = overridden(registry.provider(name), own)
     label, at = f"provider {name}", mask_url(provider.base_url)
     has_key = bool(own and own.api_key)
     if provider.auth is None:
@@ -166,7 +173,7 @@ def _live(settings: Settings, name: str) -> Iterator[Finding]:
     import requests
 
     own = settings.providers.get(name)
-    url = configured(registry.provider(name), own).base_url
+    url = overridden(registry.provider(name), own).base_url
     verify = own is None or own.verify_tls is not False
     try:
         answer = requests.head(url, timeout=(3.05, 4.0), allow_redirects=False, verify=verify)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from worker.breaker import FleetBreaker
 from worker.gate import Gate
 from worker.http import HttpClient
 from worker.keys import keys
-from worker.provider import Quota, Rate
+from worker.overrides import overridden
 from worker.request import Answer
 from worker.retry import RetryPolicy
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from worker.request import Request
     from worker.stores import Commands
 
-__all__ = ["Lane", "configured", "open_lane"]
+__all__ = ["Lane", "open_lane", "replayed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,42 +72,6 @@ def replayed(entry: Entry, source: str) -> Answer:
     )
 
 
-def configured(provider: Provider, settings: ProviderSettings | None) -> Provider:
-    """*provider* with what the deployment overrides."""
-    if settings is None:
-        return provider
-    changes: dict[str, object] = {}
-    if settings.base_url is not None:
-        changes["base_url"] = str(settings.base_url)
-    if settings.rate is not None or settings.burst is not None:
-        declared = provider.rate or Rate(calls=settings.rate or 1.0)
-        per_second = settings.rate if settings.rate is not None else declared.per_second
-        burst = settings.burst if settings.burst is not None else declared.burst
-        changes["rate"] = Rate(calls=per_second, burst=burst)
-    if settings.daily_quota is not None:
-        zone = provider.quota.zone if provider.quota else Quota(limit=0).zone
-        changes["quota"] = Quota(limit=settings.daily_quota, zone=zone)
-    if settings.max_concurrency is not None:
-        changes["max_concurrency"] = settings.max_concurrency
-    timeouts = {
-        name: value
-        for name in ("connect", "read", "total")
-        if (value := getattr(settings, f"{name}_timeout")) is not None
-    }
-    if timeouts:
-        changes["timeouts"] = replace(provider.timeouts, **timeouts)
-    if provider.caching is not None:
-        caching = provider.caching
-        if settings.cache_seconds is not None:
-            caching = replace(
-                caching, redis=settings.cache_seconds, memory=min(caching.memory, settings.cache_seconds)
-            )
-        if settings.stale_if_error is not None:
-            caching = replace(caching, stale_if_error=settings.stale_if_error)
-        changes["caching"] = caching
-    return replace(provider, **changes)  # type: ignore[arg-type]
-
-
 def open_lane(
     provider: Provider,
     settings: ProviderSettings | None,
@@ -117,7 +81,7 @@ def open_lane(
     listeners: tuple[pybreaker.CircuitBreakerListener, ...] = (),
 ) -> Lane:
     """The lane of *provider* as the deployment configures it."""
-    provider = configured(provider, settings)
+    provider = overridden(provider, settings)
     gate = Gate(line, provider)
     credential = settings.api_key.get_secret_value() if settings and settings.api_key else None
     verify = True if settings is None or settings.verify_tls is None else settings.verify_tls

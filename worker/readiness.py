@@ -28,7 +28,7 @@ WITHIN = 2.5
 
 
 def ready(engine: Engine, app: Celery) -> list[Check]:
-    """``state``, ``broker`` and ``settings``, asked at the same time; under three seconds, and never raises."""
+    """``state``, ``broker`` and ``settings``, asked at once; under three seconds, and never raises."""
 
     def state() -> Iterable[Finding]:
         yield writable("state", engine.state)

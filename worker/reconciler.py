@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from worker import registry
-from worker.claim import RECORD_LEASE, Claim
+from worker.claim import Claim
 from worker.errors import NarrowsError, WorkerLost
 from worker.message import thawed
 
@@ -44,13 +44,14 @@ class Reconciler:
     def __init__(self, app: Celery, engine: Engine, *, grace: float = 10.0, interval: float = 1.0) -> None:
         self._app, self._engine = app, engine
         self._grace, self._interval = grace, interval
+        self._lease = engine.settings.claim_lease
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self, *, sweep: bool = True) -> None:
         """Begin; a prefork child only needs the heartbeat."""
         self._stop, self._threads = threading.Event(), []
-        loops = [(self.beat, RECORD_LEASE / 3)] + ([(self.sweep, self._interval)] if sweep else [])
+        loops = [(self.beat, self._lease / 3)] + ([(self.sweep, self._interval)] if sweep else [])
         for work, pause in loops:
             thread = threading.Thread(target=self._loop, args=(work, pause), daemon=True, name=work.__name__)
             thread.start()
@@ -73,7 +74,7 @@ class Reconciler:
             if claim.token:
                 homes.setdefault(claim.home, []).append(claim)
         return sum(
-            self._engine.records(home).extend(claims, lease=RECORD_LEASE) for home, claims in homes.items()
+            self._engine.records(home).extend(claims, lease=self._lease) for home, claims in homes.items()
         )
 
     def _loop(self, work: Any, pause: float) -> None:

@@ -64,7 +64,7 @@ class Runner:
     def run(self, task: GuardedTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the operation returns; otherwise an exception that Celery has a state for."""
         request = task.request
-        claim = _claim(task, request)
+        claim = _claim(task, request, lease=self._engine.settings.claim_lease)
         if claim.task_id:
             request.claim = claim
             self.running.add(claim)
@@ -190,7 +190,7 @@ class Runner:
         return became
 
 
-def _claim(task: GuardedTask, request: Context) -> Claim:
+def _claim(task: GuardedTask, request: Context, *, lease: float) -> Claim:
     """The claim for this run; one without a record when the task was called directly or eagerly."""
     if request.called_directly or request.is_eager or not request.id:
         return Claim()
@@ -207,6 +207,7 @@ def _claim(task: GuardedTask, request: Context) -> Claim:
         recorded=bool(header.get("recorded")),
         rebuild=lambda: of_request(request, task.name, name),
         ended=ended,
+        lease=lease,
         created_at=float(header.get("at") or 0.0),
         context=context.from_header(header, default=request.root_id),
     )

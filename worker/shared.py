@@ -90,7 +90,9 @@ class Shared:
                 pipe = self._redis.pipeline(transaction=False)
                 for key in keys:
                     pipe.strlen(key)
-                entries, size = entries + len(keys), size + sum(pipe.execute())
+                lengths = pipe.execute(raise_on_error=False)  # another type under our pattern has none
+                entries += len(keys)
+                size += sum(length for length in lengths if isinstance(length, int))
         return entries, size
 
     def ping(self) -> bool:

@@ -14,7 +14,7 @@ from worker import registry
 from worker.breaker import FOREVER
 from worker.days import day_ends
 from worker.keys import keys
-from worker.lane import configured
+from worker.overrides import overridden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,7 +87,7 @@ class Standing:
 def standings(engine: Engine, names: Iterable[str] | None = None) -> list[Standing]:
     """How the providers of *names* stand, all known ones when None; one round trip."""
     providers = [
-        configured(registry.provider(name), engine.settings.providers.get(name))
+        overridden(registry.provider(name), engine.settings.providers.get(name))
         for name in (registry.names() if names is None else names)
     ]
     with engine.state.pipeline(transaction=False) as ask:

@@ -132,9 +132,10 @@ def test_clearing_walks_with_scan_and_leaves_what_does_not_match(redis: Redis) -
 
     assert (warmed, cache.clear("narrows:{c}:cache:*")) == (1_700, 1_700)
 
-    assert redis.keys("*") and set(redis.keys("*")) == {b"narrows:{c}:breaker", b"narrows:{d}:cache:1"}  # noqa: PT018
     served = commands(redis)
+    assert set(redis.keys("*")) == {b"narrows:{c}:breaker", b"narrows:{d}:cache:1"}
     assert served["unlink"] <= 5
+    assert "keys" not in served
     assert served["scan"] >= 2
     assert cache.get("narrows:{c}:cache:5") is None
 
@@ -235,7 +236,6 @@ def test_a_redis_that_hangs_costs_one_timeout_and_not_one_per_call(mortal: Morta
         mortal.wake()
     assert 0.2 < first < 2.0
     assert spent - first < 1.0
-    assert cache.statistics is not None
 
 
 def test_threads_share_a_cache_and_lose_no_count(redis: Redis) -> None:

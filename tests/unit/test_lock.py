@@ -38,7 +38,7 @@ def wanted(*extras: str) -> list[Requirement]:
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_every_package_is_pinned_and_hashed(name: str) -> None:
-    """pip then installs these files and no others."""
+    """Pip then installs these files and no others."""
     for entry in entries(name):
         assert re.match(r"^[a-z0-9-]+==[^ ]+ ", entry), entry
         assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", entry), entry

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from worker.breaker import FleetBreaker
+    from worker.cache import Cache
     from worker.engine import Engine
 
 __all__ = ["Desk", "desk_of"]
@@ -56,9 +57,15 @@ class Desk:
         self.asked = "state"
         return self.engine.state
 
+    @property
+    def cache(self) -> Cache:
+        """The kept answers."""
+        self.asked = "cache"
+        return self.engine.cache
+
     @cached_property
-    def cache(self) -> Redis:
-        """The cache Redis, to be asked past any process's memory."""
+    def cache_redis(self) -> Redis:
+        """The server that keeps them, to be asked about itself."""
         from worker.stores import connect
 
         self.asked = "cache"
@@ -91,9 +98,11 @@ class Desk:
         from worker import registry
         from worker.breaker import FleetBreaker
         from worker.gate import Gate
-        from worker.lane import configured
+        from worker.overrides import overridden
 
-        provider = configured(registry.provider(self.provider(name)), self.engine.settings.providers.get(name))
+        provider = overridden(
+            registry.provider(self.provider(name)), self.engine.settings.providers.get(name)
+        )
         return FleetBreaker(Gate(self.state, provider), self.state)
 
     def address(self, role: str) -> str:

@@ -35,5 +35,7 @@ def moment(text: str) -> float:
     try:
         when = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no time; write 1h for an hour ago, or 2026-11-21T08:30") from None
+        raise typer.BadParameter(
+            f"{text!r} is no time; write 1h for an hour ago, or 2026-11-21T08:30"
+        ) from None
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli import breaker, cache, dlq, doctor, stack, status
+from worker.cli import breaker, cache, demo, dlq, doctor, stack, status
 from worker.cli.desk import Desk
 from worker.cli.output import complain
 
@@ -49,6 +49,7 @@ root = typer.Typer(
 root.command("status")(status.status)
 root.command("doctor")(doctor.doctor)
 root.command("up")(stack.up)
+root.command("demo")(demo.demo)
 root.add_typer(breaker.commands, name="breaker")
 root.add_typer(cache.commands, name="cache")
 root.add_typer(dlq.commands, name="dlq")
@@ -88,7 +89,9 @@ def _told(why: Exception, desk: Desk) -> int:
         return MISUSED
     if isinstance(why, (RedisError, StateUnavailable, CacheError)):
         cause = why.__cause__ if isinstance(why, NarrowsError) and why.__cause__ else why
-        complain(f"the {desk.asked} Redis at {desk.address(desk.asked)} does not serve us: {explained(cause)}")
+        complain(
+            f"the {desk.asked} Redis at {desk.address(desk.asked)} does not serve us: {explained(cause)}"
+        )
         return UNREACHABLE
     if isinstance(why, OperationalError):
         complain(f"the broker at {desk.address('broker')} does not serve us: {explained(why)}")

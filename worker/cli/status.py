@@ -54,10 +54,9 @@ class Status:
 
 def status(
     ctx: typer.Context,
+    *,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again and again, until Ctrl-C.")] = False,
-    every: Annotated[
-        float, typer.Option(parser=seconds, metavar="DURATION", help="How often --watch looks.")
-    ] = "2s",  # type: ignore[assignment] - typer parses defaults
+    every: Annotated[str, typer.Option(metavar="DURATION", help="How often --watch looks.")] = "2s",
     as_json: AsJson = False,
 ) -> None:
     """Show each provider's breaker, limits and calls, and the workers that answer.
@@ -66,7 +65,7 @@ def status(
     """
     desk = desk_of(ctx)
     if watch:
-        _watch(desk, every, as_json=as_json)
+        _watch(desk, seconds(every), as_json=as_json)
     else:
         _show(_look(desk), as_json=as_json)
 

@@ -1,0 +1,66 @@
+"""A provider as the deployment wants it: what its module declares, with what the settings replace."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from worker.provider import Caching, Provider, Quota, Rate
+
+if TYPE_CHECKING:
+    from config.settings import ProviderSettings
+
+__all__ = ["overridden"]
+
+Part = TypeVar("Part")
+
+
+def overridden(provider: Provider, settings: ProviderSettings | None) -> Provider:
+    """*provider* with what ``NARROWS_PROVIDERS__<NAME>__…`` says otherwise."""
+    if settings is None:
+        return provider
+    changed = _with(provider, settings)
+    return replace(
+        changed,
+        rate=_rate(provider.rate, settings),
+        quota=_quota(provider.quota, settings),
+        breaker=_with(provider.breaker, settings, "breaker_"),
+        retry=_with(provider.retry, settings, "retry_"),
+        timeouts=_with(provider.timeouts, settings, "", "_timeout"),
+        caching=_caching(provider.caching, settings),
+    )
+
+
+def _with(part: Part, settings: ProviderSettings, before: str = "", after: str = "") -> Part:
+    """*part* with each field that the settings know under its name, between *before* and *after*."""
+    given: dict[str, Any] = {
+        field.name: value
+        for field in fields(part)  # type: ignore[arg-type]
+        if (value := getattr(settings, f"{before}{field.name}{after}", None)) is not None
+    }
+    given.pop("rate", None)  # a number in the settings, a bucket in the provider
+    return replace(part, **given)  # type: ignore[type-var]
+
+
+def _rate(declared: Rate | None, settings: ProviderSettings) -> Rate | None:
+    if settings.rate is None and settings.burst is None:
+        return declared
+    declared = declared or Rate(calls=settings.rate or 1.0)
+    return Rate(
+        calls=declared.per_second if settings.rate is None else settings.rate,
+        burst=declared.burst if settings.burst is None else settings.burst,
+    )
+
+
+def _quota(declared: Quota | None, settings: ProviderSettings) -> Quota | None:
+    if settings.daily_quota is None:
+        return declared
+    return replace(declared or Quota(limit=0), limit=settings.daily_quota)
+
+
+def _caching(declared: Caching | None, settings: ProviderSettings) -> Caching | None:
+    if declared is None:
+        return None
+    fresh = declared.redis if settings.cache_seconds is None else settings.cache_seconds
+    changed = replace(declared, redis=fresh, memory=min(declared.memory, fresh))
+    return _with(changed, settings)
