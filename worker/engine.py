@@ -53,7 +53,7 @@ class Engine:
         from worker.cache import Cache
 
         url = self.settings.cache_url.get_secret_value()
-        return Cache(connect(url, self.settings, timeout=1.0, connect_timeout=0.5))
+        return Cache(connect(url, self.settings, timeout=0.5, connect_timeout=0.3))
 
     @cached_property
     def metrics(self) -> Metrics:
@@ -93,7 +93,8 @@ class Engine:
             declared = registry.provider(name)
             listeners = (BreakerWatcher(self.watcher),)
             chosen = self.settings.providers.get(name)
-            lane = open_lane(declared, chosen, self.state, self.line, self.cache, listeners)
+            contact = self.settings.contact
+            lane = open_lane(declared, chosen, self.state, self.line, self.cache, listeners, contact)
             lane = self._lanes.setdefault(name, lane)
         return lane
 

@@ -9,9 +9,11 @@ from worker.breaker import FleetBreaker
 from worker.gate import Gate
 from worker.http import HttpClient
 from worker.keys import keys
+from worker.origin import environment_proxy
 from worker.overrides import overridden
 from worker.request import Answer
 from worker.retry import RetryPolicy
+from worker.wire import USER_AGENT
 
 if TYPE_CHECKING:
     import pybreaker
@@ -79,6 +81,7 @@ def open_lane(
     line: Commands,
     cache: Cache,
     listeners: tuple[pybreaker.CircuitBreakerListener, ...] = (),
+    contact: str = "",
 ) -> Lane:
     """The lane of *provider* as the deployment configures it."""
     provider = overridden(provider, settings)
@@ -94,6 +97,8 @@ def open_lane(
             credential=credential,
             timeouts=provider.timeouts,
             verify=verify,
+            proxy=environment_proxy(provider.base_url),
+            user_agent=f"{USER_AGENT} ({contact})" if contact else USER_AGENT,
         ),
         cache=cache,
         breaker=FleetBreaker(gate, redis, listeners),

@@ -11,7 +11,10 @@ __all__ = ["demo"]
 
 
 def demo(
-    *, live: Annotated[bool, typer.Option("--live", help="Ask the real hosts, once; nothing is broken.")] = False
+    *,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask the real hosts, once; nothing is broken.")
+    ] = False,
 ) -> None:
     """Show the main job: answers, an outage, stale answers, a dead letter, recovery. About half a minute."""
     import_module("tasks.demo").demo(live=live)
