@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["celery_settings"]
 
-BEAT_PREFIX = "narrows:{upkeep}:beat"
+BEAT_PREFIX = "narrows:{upkeep}:beat:"
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
@@ -134,6 +134,7 @@ def _beat(settings: Settings) -> dict[str, Any]:
         "redbeat_redis_use_ssl": _ssl(settings, url),
         "redbeat_redis_options": _beat_sentinel(settings) if addresses else _beat_client(settings),
         "redbeat_key_prefix": BEAT_PREFIX,
+        "redbeat_lock_key": f"{BEAT_PREFIX}lock",
         "redbeat_lock_timeout": 15,  # a standby takes over then; the default is 25 minutes
     }
 

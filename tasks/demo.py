@@ -38,7 +38,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 BUILDINGS = {
     "1012650001": "30 Rockefeller Plaza",
     "1008350041": "Empire State Building",
-    "1012970023": "Chrysler Building",
+    "1001230022": "Woolworth Building",
 }
 WAITING = [f"10083{number:05d}" for number in range(50001, 50013)]
 """Lots that nobody has asked for, so that no kept answer stands in for theirs."""
@@ -93,13 +93,13 @@ class Play:
         self._show("status")
 
     def _ask(self) -> None:
-        self._title("1. Another service asks for three buildings: fetch_bbl.delay(bbl)")
-        self._answers({bbl: _enqueue("fetch_bbl", bbl) for bbl in BUILDINGS})
+        self._title("1. Another service asks for three buildings: fetch_bbl.delay(bbl, days_311=365)")
+        self._answers({bbl: _enqueue("fetch_bbl", bbl, days_311=365) for bbl in BUILDINGS})
 
     def _ask_again(self) -> None:
         self._title("2. The same again: nothing reaches the provider")
         before = self._arrived()
-        self._answers({bbl: _enqueue("fetch_bbl", bbl) for bbl in BUILDINGS}, expect="cache")
+        self._answers({bbl: _enqueue("fetch_bbl", bbl, days_311=365) for bbl in BUILDINGS}, expect="cache")
         self._check(self._arrived() == before, "the provider was asked again")
 
     def _refuse(self) -> None:
@@ -122,7 +122,7 @@ class Play:
         self._show("breaker", "show", PROVIDER)
         self._out.print(f"   the last of them: {waiting[-1].state}, {waiting[-1].info}")
         self._out.print("\n   the three buildings again: stale answers, with their age")
-        self._answers({bbl: _enqueue("fetch_bbl", bbl) for bbl in BUILDINGS}, expect="stale")
+        self._answers({bbl: _enqueue("fetch_bbl", bbl, days_311=365) for bbl in BUILDINGS}, expect="stale")
         return waiting
 
     def _heal(self, waiting: list[AsyncResult[Any]]) -> None:
@@ -177,10 +177,10 @@ def _paced(sandbox: str) -> dict[str, str]:
     return {**own, f"{prefix}BASE_URL": f"{sandbox}/{PROVIDER}", "NARROWS_SWEEP_INTERVAL": "0.5"}
 
 
-def _enqueue(operation: str, bbl: str) -> AsyncResult[Any]:
+def _enqueue(operation: str, bbl: str, **kwargs: Any) -> AsyncResult[Any]:
     import tasks
 
-    return getattr(tasks, operation).delay(bbl)
+    return getattr(tasks, operation).delay(bbl, **kwargs)
 
 
 def _breaker() -> str:

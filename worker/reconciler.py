@@ -29,8 +29,8 @@ __all__ = ["Reconciler"]
 
 logger = logging.getLogger("narrows")
 
-PLENTY = 1 << 53
-"""More messages than any broker holds: nothing counts as missing."""
+PASSING = (RedisError, OperationalError, NarrowsError, OSError)
+"""What ends by itself: the next sweep finds what this one left."""
 
 
 class Reconciler:
@@ -84,10 +84,12 @@ class Reconciler:
             try:
                 work()
                 quiet = False
-            except (RedisError, OperationalError, NarrowsError, OSError) as why:
+            except PASSING as why:
                 if not quiet:
                     logger.warning("reconciler interrupted", extra={"error": type(why).__name__})
                 quiet = True
+            except Exception:
+                logger.exception("reconciler failed")
 
     def _has_work(self, name: str) -> bool:
         """Whether a script is worth its cost; one round trip."""
@@ -106,7 +108,14 @@ class Reconciler:
         records = self._engine.records(name)
         found = records.orphans(grace=self._grace, depth=self._depth(name))
         for orphan in found:
-            self._adopt(name, orphan)
+            try:
+                self._adopt(name, orphan)
+            except PASSING:
+                raise
+            except Exception:
+                # One record that cannot be read must not keep the others waiting.
+                extra = {"integration.provider": name, "task_id": orphan.task_id}
+                logger.exception("call not published again", extra=extra)
         return len(found)
 
     def _adopt(self, name: str, orphan: Found) -> None:
@@ -125,7 +134,7 @@ class Reconciler:
         return bool(self._app.backend.get_task_meta(task_id)["status"] == states.SUCCESS)
 
     def _depth(self, name: str) -> int:
-        """Messages in the provider's queue; plenty when the broker cannot tell."""
+        """Messages in the provider's queue; none when there is no such queue yet."""
         with self._app.pool.acquire(block=True) as connection, connection.channel() as channel:
             try:
                 return int(channel.queue_declare(queue=name, passive=True).message_count)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from worker.child import Child
+from worker.child import Child, Program
 from worker.embedded import EmbeddedValkey
 from worker.errors import ConfigurationError
 from worker.lifeline import Lifeline
@@ -129,10 +129,17 @@ class Stack:
             if not {"NARROWS_STATE_URL", "NARROWS_STATE_URL_FILE"} & {*_set_here(), *self._given}:
                 self.valkey = EmbeddedValkey(appendfsync=self._appendfsync, lifeline=self._lifeline)
                 self.valkey.start()
-            self._populate()
+            workers, beat, flower = self._counts
+            for number in range(1, workers + 1):
+                self._add(self._programs.worker(number, self.environment))
+            if beat:
+                self._add(self._programs.beat(self.environment))
             self._supervisor = threading.Thread(target=self._supervise, name="narrows-stack", daemon=True)
             self._supervisor.start()
             self.wait_ready()
+            if flower:  # last: it asks the workers who they are when it starts
+                self._add(self._programs.flower(self.environment))
+                self.wait_ready()
         except BaseException:
             self.stop(grace=2.0)
             raise
@@ -184,17 +191,10 @@ class Stack:
             self._directory = None
         self._lifeline.close()
 
-    def _populate(self) -> None:
-        workers, beat, flower = self._counts
-        env = self.environment
-        programs = [self._programs.worker(number, env) for number in range(1, workers + 1)]
-        if beat:
-            programs.append(self._programs.beat(env))
-        if flower:
-            programs.append(self._programs.flower(env))
-        for program in programs:
-            log = self.directory / f"{program.name}.log"
-            child = Child(program, log=log, lifeline=self._lifeline, cwd=CHECKOUT, clock=self._clock)
+    def _add(self, program: Program) -> None:
+        log = self.directory / f"{program.name}.log"
+        child = Child(program, log=log, lifeline=self._lifeline, cwd=CHECKOUT, clock=self._clock)
+        with self._lock:
             self._children.append(child)
             child.start()
 

@@ -14,7 +14,7 @@ from worker.request import Request
 
 __all__ = ["USER_AGENT", "Wire", "WireRequest"]
 
-USER_AGENT = "Narrows/0.1 (+contact)"
+USER_AGENT = "Narrows/0.1"
 
 DEFAULTS: Mapping[str, str] = {
     "Accept": "application/json",

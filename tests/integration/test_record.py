@@ -237,3 +237,24 @@ def test_a_held_clock_is_honoured(state: Redis, clock: HeldClock) -> None:
     decision, _ = gate.begin(Claim())
 
     assert decision.at == clock.ms / 1000
+
+
+def test_a_second_enqueue_under_one_id_is_the_first(records: Records, gate: Gate, state: Redis) -> None:
+    """A call that runs is not queued again behind its worker's back."""
+    records.write("t1", "[]")
+    gate.begin(claim())
+
+    records.write("t1", "[]")
+
+    assert index_of(records, state, "t1") == ["running"]
+    assert gate.begin(claim())[0].word == "duplicate"
+
+
+def test_an_id_whose_call_was_cancelled_may_be_used_again(records: Records, gate: Gate) -> None:
+    """The caller who heard that nothing was enqueued tries once more."""
+    records.write("t1", "[]")
+    records.cancel("t1")
+
+    records.write("t1", "[]")
+
+    assert gate.begin(claim())[0].word == "admit"

@@ -27,14 +27,15 @@ _COLUMNS = ("Provider", "State", "Since", "Failures in a row", "Rule")
 def show(
     ctx: typer.Context,
     *,
-    provider: Annotated[str | None, typer.Argument(metavar="[PROVIDER]", help="One; all without it.")] = None,
+    provider: Annotated[str | None, typer.Argument(metavar="PROVIDER", help="One; all without it.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the state of one breaker or all, since when, and the rule that moves it."""
     desk = desk_of(ctx)
     found = _standings(desk, [desk.provider(provider)] if provider else None)
+    rules = {each.provider: desk.declared(each.provider).breaker for each in found}
     if as_json:
-        show_json([_as_json(each) for each in found])
+        show_json([_as_json(each, rules[each.provider]) for each in found])
         return
     drawn = table(*_COLUMNS, numbers=_COLUMNS[3:4])
     for each in found:
@@ -44,7 +45,7 @@ def show(
             cell(breaker_words(each)),
             cell(since),
             cell(_failed(each)),
-            cell(_rule(each)),
+            cell(_rule(rules[each.provider])),
         )
     console().print(drawn)
 
@@ -105,12 +106,13 @@ def _standing(desk: Desk, name: str) -> Standing:
 def _moved(desk: Desk, before: Standing, *, as_json: bool) -> None:
     after = _standing(desk, before.provider)
     if as_json:
-        show_json({"before": before.breaker, **_as_json(after)})
+        rule = desk.declared(after.provider).breaker
+        show_json({"before": before.breaker, **_as_json(after, rule)})
         return
     console().print(cell(f"{after.provider}: was {breaker_words(before)}, is {breaker_words(after)}"))
 
 
-def _as_json(each: Standing) -> dict[str, Any]:
+def _as_json(each: Standing, rule: Breaker) -> dict[str, Any]:
     return {
         "provider": each.provider,
         "state": each.breaker,
@@ -120,7 +122,7 @@ def _as_json(each: Standing) -> dict[str, Any]:
         "failures": each.failures,
         "window": each.window,
         "successes": each.successes,
-        "rule": _rule(each),
+        "rule": _rule(rule),
     }
 
 
@@ -130,10 +132,7 @@ def _failed(each: Standing) -> str:
     return f"{each.failures}{share}"
 
 
-def _rule(each: Standing) -> str:
-    from worker import registry
-
-    rule: Breaker = registry.provider(each.provider).breaker
+def _rule(rule: Breaker) -> str:
     opens = [f"{rule.failures} in a row"] if rule.failures else []
     opens += [f"{rule.ratio:.0%} of {rule.window}"] if rule.ratio is not None else []
     how = " or ".join(opens) or "never"

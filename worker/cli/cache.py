@@ -47,7 +47,8 @@ def stats(ctx: typer.Context, *, provider: Provider = None, as_json: AsJson = Fa
         drawn.add_row(cell(name, "bold"), cell(f"{each.redis_entries:,}"), cell(f"{each.redis_bytes:,}"))
     console().print(drawn)
     most = f" of {server.limit:,}" if server.limit else ""
-    console().print(cell(f"\nThe server uses {server.used:,}{most} bytes; when full: {server.policy}"))
+    console().print()
+    console().print(cell(f"The server uses {server.used:,}{most} bytes; when full: {server.policy}"))
 
 
 @commands.command("clear")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from worker.breaker import FleetBreaker
     from worker.cache import Cache
     from worker.engine import Engine
+    from worker.provider import Provider
 
 __all__ = ["Desk", "desk_of"]
 
@@ -93,17 +94,19 @@ class Desk:
             raise typer.BadParameter(f"there is no provider {name!r}{hint}", param_hint="PROVIDER")
         return name
 
-    def breaker(self, name: str) -> FleetBreaker:
-        """The fleet's breaker of a provider."""
+    def declared(self, name: str) -> Provider:
+        """A provider with what the deployment overrides."""
         from worker import registry
-        from worker.breaker import FleetBreaker
-        from worker.gate import Gate
         from worker.overrides import overridden
 
-        provider = overridden(
-            registry.provider(self.provider(name)), self.engine.settings.providers.get(name)
-        )
-        return FleetBreaker(Gate(self.state, provider), self.state)
+        return overridden(registry.provider(self.provider(name)), self.engine.settings.providers.get(name))
+
+    def breaker(self, name: str) -> FleetBreaker:
+        """The fleet's breaker of a provider."""
+        from worker.breaker import FleetBreaker
+        from worker.gate import Gate
+
+        return FleetBreaker(Gate(self.state, self.declared(name)), self.state)
 
     def address(self, role: str) -> str:
         """Where the Redis of *role* is, without its password."""

@@ -69,4 +69,5 @@ def _draw(found: list[Finding]) -> None:
     out.print(drawn)
     levels = [_level(each) for each in found]
     failed, warned = levels.count("failed"), levels.count("warning")
-    out.print(cell(f"\n{len(found)} checks: {failed} failed, {warned} with a warning", "bold"))
+    out.print()
+    out.print(cell(f"{len(found)} checks: {failed} failed, {warned} with a warning", "bold"))

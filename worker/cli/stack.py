@@ -74,6 +74,7 @@ def _announce(stack: Stack, *, as_json: bool) -> None:
         drawn.add_row(cell(name, "bold"), cell(address))
     out = console()
     out.print(drawn)
-    out.print(cell(f"\nLogs: {stack.directory}"))
+    out.print()
+    out.print(cell(f"Logs: {stack.directory}"))
     out.print(cell(f"In another terminal: set -a; . {file}; set +a; narrows status"))
     out.print(cell(f"Flower's account is {FLOWER_AUTH} in that file. Ctrl-C stops everything."))

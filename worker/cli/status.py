@@ -120,7 +120,7 @@ def _drawn(look: Status) -> Group:
     from rich.console import Group
 
     notes = [cell(f"! {concern}", "yellow") for concern in look.concerns]
-    return Group(_table(look), cell(""), _workers(look.workers), *notes)
+    return Group(_table(look), "", _workers(look.workers), *notes)
 
 
 def _table(look: Status) -> Table:

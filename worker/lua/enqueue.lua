@@ -3,14 +3,14 @@ enqueue: write a call's record before its message is published.
 
 include record
 
-A call that is to run later waits here and gets no message. A record that is there already keeps
-its attempts, so that a task published again under its own id goes on where it was.
+A call that is to run later waits here and gets no message. A call whose id is there already and has not
+ended is left as it is: the second message finds the first one's record.
 
 KEYS[1..3]  queued, running, waiting: zsets of task ids
 KEYS[4]     the call's record, hash
 ARGV        now ("" for this server's clock), id, message (JSON), run at ms ("" for at once)
 
-returns  1
+returns  1, or 0 when the call was there already
 
 O(log n). Caller: worker/record.py. Undo: cancel.lua.
 ]]
@@ -21,11 +21,12 @@ if not now then
   now = t[1] * 1000 + math.floor(t[2] / 1000)
 end
 local id, due = ARGV[2], tonumber(ARGV[4])
+local known = redis.call('HGET', KEYS[4], 'state')
+if known and known ~= 'ended' then return 0 end
+redis.call('DEL', KEYS[4])
 local state, score = 'queued', now
 if due and due > now then state, score = 'waiting', due end
-redis.call('HSET', KEYS[4], 'state', state, 'message', ARGV[3], 'published_at', now, 'due_at', score)
-redis.call('HSETNX', KEYS[4], 'created_at', now)
-redis.call('HDEL', KEYS[4], 'revoked')
-redis.call('PERSIST', KEYS[4])
+redis.call('HSET', KEYS[4], 'state', state, 'message', ARGV[3], 'created_at', now,
+  'published_at', now, 'due_at', score)
 record_index({ queued = KEYS[1], running = KEYS[2], waiting = KEYS[3] }, id, state, score)
 return 1

@@ -1,0 +1,101 @@
+# Two commands on a fresh machine with Python 3.11 to 3.14 and make: `make demo` and `make test`.
+# Everything runs from .venv, which is made from requirements/develop.lock; nothing else is touched.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PATH  ?= /usr/local/bin:/usr/bin:/bin
+export PATH
+.SUFFIXES:
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TESTS ?= tests
+CHAOS ?= full
+export CHAOS
+
+# A pyenv shim may exist and refuse to run, and a distribution's Python may lack venv: each is tried.
+SUITABLE := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+
+.PHONY: help
+help: ## Print this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(STAMP) ## Make .venv from the pinned lock (done by every other target when it is due)
+
+$(STAMP): $(VENV)/.locked pyproject.toml
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input \
+	  --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+$(VENV)/.locked: requirements/develop.lock
+	@set -e; chosen=; \
+	for candidate in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 \
+	    /usr/bin/python3 /usr/local/bin/python3; do \
+	  if "$$candidate" -c '$(SUITABLE)' >/dev/null 2>&1; then chosen=$$(command -v "$$candidate"); break; fi; \
+	done; \
+	if [ -z "$$chosen" ]; then \
+	  echo "Narrows needs Python 3.11 to 3.14 with its venv module, and none was found on PATH." >&2; \
+	  echo "Install one (on Debian also python3-venv), or name it: make install PYTHON=/path/to/python3" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$("$$chosen" --version)"; \
+	"$$chosen" -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input \
+	  --require-hashes --requirement requirements/develop.lock
+	@touch $@
+
+.PHONY: demo
+demo: $(STAMP) ## Show a provider fail and heal, end to end (LIVE=1 asks the real hosts)
+	@$(BIN)/narrows demo $(if $(filter 1 true yes,$(LIVE)),--live)
+
+.PHONY: up
+up: $(STAMP) ## Run Valkey, workers, beat and Flower, supervised, until Ctrl-C
+	@$(BIN)/narrows up
+
+.PHONY: test
+test: $(STAMP) ## Run all tests but chaos, bench and browser (TESTS=path for some)
+	@$(BIN)/python -m pytest $(TESTS)
+
+.PHONY: laws
+laws: $(STAMP) ## Check format, lint, types and import laws
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-cache
+
+.PHONY: check
+check: laws ## What CI asks first: the laws and the unit tests
+	@$(BIN)/python -m pytest tests/unit
+
+.PHONY: format
+format: $(STAMP) ## Put the code into its form
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+.PHONY: bench
+bench: $(STAMP) ## Measure side by side and write bench/latest.json
+	@$(BIN)/python -m bench
+
+.PHONY: chaos
+chaos: $(STAMP) ## Kill workers, connections and Valkey under load (CHAOS=short for a minute of it)
+	@$(BIN)/python -m pytest -m chaos tests/chaos
+
+.PHONY: browser
+browser: $(STAMP) ## Look at the pages with a real browser
+	@$(BIN)/python -m pytest -m browser
+
+.PHONY: lock
+lock: $(STAMP) ## Resolve the locks anew (the old pins are kept where they still fit)
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+	  --output-file requirements/runtime.lock pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra dev \
+	  --constraint requirements/runtime.lock --output-file requirements/develop.lock pyproject.toml
+
+.PHONY: clean
+clean: ## Remove everything that make and the tests have made
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

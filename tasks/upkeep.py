@@ -1,0 +1,54 @@
+"""What beat has done: a look at the fleet once a minute, so that trouble stands in the log."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from worker.application import app
+
+__all__ = ["check_health"]
+
+logger = logging.getLogger("narrows")
+
+EVENTS = {
+    "breaker_open": "breaker not closed for long",
+    "quota_low": "quota nearly spent",
+    "dead_letters": "dead letters waiting",
+}
+
+
+@app.task(name="upkeep.check_health")
+def check_health() -> dict[str, Any]:
+    """``{"ready": bool, "failed": [check, ...], "concerns": {provider: {kind: amount}}}``, logged.
+
+    Looks for a breaker that has not been closed for five minutes, a quota of which a tenth is left, and dead
+    letters. When the state Redis does not answer, the providers are left out.
+    """
+    from worker.engine import engine
+    from worker.readiness import ready
+
+    checks = ready(engine(), app)
+    failed = [check.name for check in checks if not check.ok]
+    for check in checks:
+        if not check.ok:
+            logger.warning("dependency failed", extra={"dependency": check.name, "detail": check.detail})
+    return {
+        "ready": not failed,
+        "failed": failed,
+        "concerns": {} if "state" in failed else _concerns(),
+    }
+
+
+def _concerns() -> dict[str, dict[str, float]]:
+    from worker.concerns import concerns
+    from worker.engine import engine
+    from worker.snapshot import standings
+
+    found: dict[str, dict[str, float]] = {}
+    for standing in standings(engine()):
+        for concern in concerns(standing):
+            found.setdefault(concern.provider, {})[concern.kind] = concern.amount
+            extra = {"integration.provider": concern.provider, "amount": concern.amount}
+            logger.warning(EVENTS[concern.kind], extra=extra)
+    return found
