@@ -31,7 +31,7 @@ __all__ = ["examine"]
 ROLES = ("state", "broker", "result", "cache")
 ROLE_WITHIN = 2.5
 WITHIN = 8.0
-"""Seconds: for each server, one after the other so that they do not slow each other's pings; for all the rest."""
+"""Seconds: for each server, one by one so that none slows another's pings; for all the rest together."""
 SLOW = 0.01
 """Seconds of a round trip: each guarded call makes two."""
 SKEWED = 1.0
