@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,13 @@ class HeldClock:
 
     def __call__(self) -> int:
         return self.ms
+
+
+@pytest.fixture(autouse=True)
+def unsettled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings of this machine's, or of a fleet that other tests run, reach these tests."""
+    for name in [name for name in os.environ if name.upper().startswith("NARROWS_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture
