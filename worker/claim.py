@@ -25,7 +25,7 @@ def _never() -> bool:
     return False
 
 
-@dataclass(slots=True, kw_only=True, eq=False, weakref_slot=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Claim:
     """What one run of a task knows of its record. A run without a task has an empty ``task_id``.
 

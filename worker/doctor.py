@@ -139,7 +139,7 @@ def _evicts(name: str, server: RedisServer) -> Finding:
 
 
 def _workers(app: Celery) -> Iterator[Finding]:
-    workers = fleet(app, patience=1.0).workers
+    workers = fleet(app).workers
     if not workers:
         raise Ailment("none answers", "start one: narrows up, or celery -A worker worker")
     yield Finding(name="workers", ok=True, detail=f"{len(workers)}: {', '.join(workers)}")

@@ -21,8 +21,10 @@ class Fleet:
     messages: dict[str, int]
 
 
-def fleet(app: Celery, queues: Iterable[str] = (), *, patience: float = 0.5) -> Fleet:
+def fleet(app: Celery, queues: Iterable[str] = (), *, patience: float = 1.0) -> Fleet:
     """The fleet as *app*'s broker shows it; takes *patience* seconds, for nobody knows how many will answer.
+
+    Less than a second takes a second all the same: Celery's Redis transport polls for as long.
 
     Raises:
         OperationalError: The broker does not answer.

@@ -34,10 +34,9 @@ class RecordedControl(Control):
                 self.app.backend.store_result(task_id, TaskRevokedError("revoked"), states.REVOKED)
 
 
-def forget_revoked(request: Any = None, **_: Any) -> None:
+def forget_revoked(sender: Any, request: Any, **_: Any) -> None:
     """Celery dropped a message, revoked or expired: its record ends too (``task_revoked`` signal)."""
     from worker.engine import engine
 
-    provider = str(request.name or "").partition(".")[0]
-    if provider in registry.names():
-        engine().records(provider).cancel(str(request.id))
+    if getattr(sender, "guarded", False):
+        engine().records(sender.operation.provider.name).cancel(str(request.id))

@@ -16,7 +16,6 @@ from __future__ import annotations
 import logging
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
-from weakref import WeakSet
 
 from celery import states
 from celery.exceptions import Ignore, Retry
@@ -54,12 +53,13 @@ class Runner:
     """What a worker process does with the tasks that it gets.
 
     Attributes:
-        running: Claims of this process's unfinished tasks, for the heartbeat.
+        running: Claims of this process's unfinished tasks, for the heartbeat. Whoever ends a task
+            takes its claim out, or the lease of a call that nobody runs would be renewed for ever.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.running: WeakSet[Claim] = WeakSet()
+        self.running: set[Claim] = set()
 
     def run(self, task: GuardedTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the operation returns; otherwise an exception that Celery has a state for."""
@@ -76,6 +76,7 @@ class Runner:
                 raise Ignore from None
             except CallRevoked as why:
                 task.backend.mark_as_revoked(claim.task_id, reason=why.code, request=request)
+                self._finish(claim, "end")
                 raise Ignore from None
             except (CallDeferred, CallFailed, StateUnavailable) as why:
                 _bare(why)
@@ -96,15 +97,23 @@ class Runner:
         except StateUnavailable:
             # The record stays as it is; when Redis is back the reconciler finds it.
             logger.exception("record not settled", extra={"task_id": claim.task_id})
-        finally:
+
+    def release(self, task: GuardedTask) -> None:
+        """Hold the task's call no longer, whatever became of it: its lease runs out unless it was settled."""
+        claim = task.request.get("claim")
+        if claim is not None:
             self.running.discard(claim)
 
     def _answer(self, task: GuardedTask, claim: Claim, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         operation = task.operation
 
         def show(progress: Progress) -> None:
-            if claim.task_id:
+            if not claim.task_id:
+                return
+            try:
                 task.update_state(state="PROGRESS", meta={"done": progress.done, "total": progress.total})
+            except Exception as why:  # noqa: BLE001 - every result store has its own; news are not worth a call
+                logger.warning("progress not stored", extra={"error_type": type(why).__name__})
 
         pipeline = self._engine.pipeline
         try:

@@ -46,6 +46,12 @@ class Preflight(bootsteps.Step):
             raise ConfigurationError("not ready for production: " + "; ".join(failed))
 
 
+def release(task: Any, **_: Any) -> None:
+    """The task is over, whether or not Celery could store how (``task_postrun`` signal)."""
+    if getattr(task, "guarded", False):
+        engine().runner.release(task)
+
+
 class Sweeper(bootsteps.StartStopStep):
     """The reconciler of this worker; in prefork the children keep their own leases."""
 
@@ -56,6 +62,7 @@ class Sweeper(bootsteps.StartStopStep):
         settings = engine().settings
         self._reconciler = Reconciler(parent.app, engine(), interval=settings.sweep_interval)
         signals.task_revoked.connect(forget_revoked, weak=False)
+        signals.task_postrun.connect(release, weak=False)
         signals.worker_process_init.connect(lambda **_: self._reconciler.start(sweep=False), weak=False)
 
     def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature

@@ -171,7 +171,7 @@ def _limits(provider: Provider, fields: list[bytes | None], now: int) -> dict[st
     held = full if tokens is None else min(full, tokens + (now - (at or 0)) * _per_ms(provider))
     ends = until or 0.0
     if quota and ends <= now:
-        used, ends = 0, min([now + 86_400_000, *(end for end in day_ends(quota.zone) if end > now)])
+        used, ends = 0, min([now + 90_000_000, *(end for end in day_ends(quota.zone) if end > now)])
     return {
         "cooldown_until": cooldown_until / 1000 if cooldown_until and cooldown_until > now else None,
         "tokens": max(0.0, held) if rate else None,

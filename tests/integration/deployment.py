@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from worker.keys import keys
 from worker.overrides import overridden
 from worker.record import Records
 
-__all__ = ["NAME", "Deployment", "letter", "parsed"]
+__all__ = ["NAME", "Deployment", "letter", "started"]
 
 NAME = tasks.fetch_bbl.operation.provider.name
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -69,8 +68,8 @@ class Deployment:
     def engine(self) -> Engine:
         """An engine that has never read the environment."""
         roles = ("broker_url", "state_url", "cache_url", "result_url")
-        fields = {**{role: SecretStr(self.url) for role in roles}, **self.changed}
-        return Engine(Settings(providers={NAME: self.chosen}, **fields))
+        usual = {"providers": {NAME: self.chosen}, **dict.fromkeys(roles, SecretStr(self.url))}
+        return Engine(Settings(**{**usual, **self.changed}))
 
     @cached_property
     def app(self) -> Celery:
@@ -109,18 +108,20 @@ class Deployment:
     def spawned(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
         """The command as a process of its own, with this deployment in its environment."""
         roles = ("BROKER", "STATE", "CACHE", "RESULT")
-        bare = {name: value for name, value in os.environ.items() if not name.startswith("NARROWS_")}
-        return subprocess.run(
-            [sys.executable, "-c", "from worker.cli import main; main()", *args],
-            env={**bare, **{f"NARROWS_{role}_URL": self.url for role in roles}, **env},
-            cwd=CHECKOUT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        process = started(*args, **{f"NARROWS_{role}_URL": self.url for role in roles}, **env)
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(args, process.returncode, out, err)
 
 
-def parsed(text: str) -> Any:
-    """The one JSON document that a command printed."""
-    return json.loads(text)
+def started(*args: str, **env: str) -> subprocess.Popen[str]:
+    """The command, running, with no other setting than *env*."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("NARROWS_")}
+    return subprocess.Popen(
+        [sys.executable, "-c", "from worker.cli import main; main()", *args],
+        env={**bare, **env},
+        cwd=CHECKOUT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -196,20 +196,28 @@ def test_a_state_redis_that_is_gone_is_an_error_and_not_a_row_of_zeros() -> None
 
 
 def test_a_person_is_told_of_what_does_not_heal_by_itself(here: Deployment, clock: HeldClock) -> None:
-    """A long outage, a nearly spent quota and dead letters; each by its kind."""
+    """A long outage and dead letters; each by its kind."""
     clock.ms -= 400_000
-    here.call("success", times=10, gate=here.gate(now=clock))
-    clock.ms += 20_000
-    gate = here.gate(now=clock)
-    here.call("success", times=3, gate=gate)
-    here.call("failure", times=5, gate=gate)
+    here.call("failure", times=5, gate=here.gate(now=clock))
     here.bury(letter("dead"))
 
     found = {concern.kind: concern.amount for concern in concerns(standing(here))}
 
-    assert set(found) == {"breaker_open", "quota_low", "dead_letters"}
+    assert set(found) == {"breaker_open", "dead_letters"}
     assert found["breaker_open"] > 300
-    assert (found["quota_low"], found["dead_letters"]) == (2, 1)
+    assert found["dead_letters"] == 1
+
+
+def test_a_tenth_of_the_quota_is_a_concern(redis_url: str) -> None:
+    """Two of twenty are; three are none yet."""
+    here = Deployment(url=redis_url, chosen=ProviderSettings(burst=50, daily_quota=20))
+    here.call("success", times=17)
+    before = concerns(standing(here))
+
+    here.call("success")
+
+    assert before == []
+    assert [(concern.kind, concern.amount) for concern in concerns(standing(here))] == [("quota_low", 2)]
 
 
 def test_a_short_outage_is_no_concern(here: Deployment) -> None:

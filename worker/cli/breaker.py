@@ -37,7 +37,7 @@ def show(
     if as_json:
         show_json([_as_json(each, rules[each.provider]) for each in found])
         return
-    drawn = table(*_COLUMNS, numbers=_COLUMNS[3:4])
+    drawn = table(*_COLUMNS, numbers=_COLUMNS[3:4], whole=_COLUMNS[:1])
     for each in found:
         since = span(each.open_for) if each.opened_at is not None else None
         drawn.add_row(

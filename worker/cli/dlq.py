@@ -13,6 +13,8 @@ from worker.cli.options import AsJson, ProviderName, moment
 from worker.cli.output import cell, complain, console, counting, show_json, table
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from worker.deadletters import DeadLetters
     from worker.letter_filter import LetterFilter
 
@@ -20,8 +22,19 @@ __all__ = ["commands"]
 
 commands = typer.Typer(help="Read the calls that were given up.", no_args_is_help=True)
 
-_COLUMNS = ("Id", "Operation", "Code", "Status", "Attempts", "Failed at", "Error")
-_FIELDS = ("id", "operation", "code", "status", "attempts", "failed_at", "error")
+_FIELDS = {
+    "Id": "id",
+    "Operation": "operation",
+    "Code": "code",
+    "Status": "status",
+    "Tries": "attempts",
+    "Failed at": "failed_at",
+    "Error": "error",
+}
+_COLUMNS = tuple(_FIELDS)
+_WHOLE = ("Operation", "Code", "Status", "Tries")
+_ROOMY = 140
+"""Columns of a terminal that has room for errors too; ``dlq show`` has them on any."""
 _PRIVATE = ("args", "kwargs")
 _SHORTEST_PREFIX = 4
 _STEP = 500
@@ -123,16 +136,26 @@ def _sift(letters: DeadLetters, wanted: LetterFilter, limit: int) -> Sifted:
 
 def _draw(provider: str, found: Sifted) -> None:
     matched = found.codes.total()
+    out = console()
     if found.shown:
-        drawn = table(*_COLUMNS, numbers=("Status", "Attempts"))
+        columns = _COLUMNS if out.width >= _ROOMY else _COLUMNS[:-1]
+        drawn = table(*columns, numbers=("Status", "Tries"), whole=_WHOLE)
         for letter in found.shown:
-            drawn.add_row(*(cell(letter.get(name)) for name in _FIELDS))
-        console().print(drawn)
+            drawn.add_row(*(_shown(name, letter) for name in columns))
+        out.print(drawn)
     hidden = f", the newest {len(found.shown)} shown" if matched > len(found.shown) else ""
     of = "" if matched == found.total else f" of {found.total}"
-    console().print(cell(f"{provider}: {matched}{of} dead letters{hidden}", "bold"))
+    noun = "dead letter" if (matched, found.total) == (1, 1) else "dead letters"
+    out.print(cell(f"{provider}: {matched}{of} {noun}{hidden}", "bold"))
     for code, number in found.codes.most_common():
-        console().print(cell(f"  {number:>6}  {code}"))
+        out.print(cell(f"  {number:>6}  {code}"))
+
+
+def _shown(column: str, letter: dict[str, Any]) -> Text:
+    value = letter.get(_FIELDS[column])
+    if column == "Failed at" and value:
+        value = str(value)[:19].replace("T", " ")  # to the second, UTC as everywhere
+    return cell(value)
 
 
 def _find(letters: DeadLetters, wanted: str) -> list[dict[str, Any]]:

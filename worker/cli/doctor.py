@@ -60,7 +60,7 @@ def _level(found: Finding) -> str:
 
 
 def _draw(found: list[Finding]) -> None:
-    drawn = table("", "What", "Found", "What to do")
+    drawn = table("", "What", "Found", "What to do", whole=("", "What"))
     for each in found:
         level = _level(each)
         advice = cell(each.advice) if each.advice else cell(" ")

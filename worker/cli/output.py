@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,14 +42,15 @@ def complain(*lines: str) -> None:
         sys.stderr.write(f"narrows: {_CONTROL.sub('?', line)}\n")
 
 
-def table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
-    """An empty table; *numbers* names the columns that stand to the right."""
+def table(*columns: str, numbers: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:
+    """An empty table; *numbers* names the columns that stand to the right, *whole* those that never wrap."""
     from rich import box
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     for name in columns:
-        made.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+        side: Literal["left", "right"] = "right" if name in numbers else "left"
+        made.add_column(name, justify=side, overflow="fold", no_wrap=name in whole)
     return made
 
 
@@ -77,11 +77,13 @@ def span(seconds: float) -> str:
 
 
 def iso(seconds: float | None) -> str | None:
-    """A moment as ISO 8601 in UTC; None for none or one beyond the calendar."""
+    """A moment as ISO 8601 in UTC; None for none, or for one beyond the calendar."""
+    from worker.deadletters import iso as written
+
     if seconds is None:
         return None
     try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return written(seconds)
     except (ValueError, OverflowError):
         return None
 

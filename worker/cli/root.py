@@ -24,9 +24,9 @@ FAILED, MISUSED, UNREACHABLE = 1, 2, 3
 
 EXAMPLES = """[bold]Examples[/bold]
 
-  narrows doctor                              is everything there that Narrows needs?
+  narrows doctor
 
-  narrows status --watch                      what waits, why, and until when
+  narrows status --watch
 
   narrows breaker open nyc_open_data --for 10m
 
@@ -62,10 +62,7 @@ def _narrows() -> None:
 
 def run(args: Sequence[str], *, desk: Desk | None = None) -> int:
     """The exit code of ``narrows *args*``; *desk* stands in for this process's own settings and servers."""
-    from config.logging import setup_logging
-
     desk = desk or Desk()
-    setup_logging("ERROR")
     try:
         root(args=list(args), prog_name="narrows", obj=desk)
     except SystemExit as end:

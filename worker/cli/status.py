@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["status"]
 
 _MOMENTS = ("at", "open_until", "opened_at", "cooldown_until", "quota_until", "oldest_queued", "next_due")
-_COLUMNS = ("Provider", "Breaker", "Cooldown", "Tokens", "Quota left", "Queued", "Running", "Waiting", "Dead")
+_COLUMNS = ("Provider", "Breaker", "Cooldown", "Tokens", "Quota", "Queued", "Running", "Waiting", "Dead")
+_WRAPPED = {"Breaker", "Waiting"}
 _STYLES = {"open": "bold red", "half_open": "yellow"}
 
 
@@ -61,7 +62,7 @@ def status(
 ) -> None:
     """Show each provider's breaker, limits and calls, and the workers that answer.
 
-    A look costs one round trip to Redis and half a second of waiting for workers.
+    A look costs one round trip to Redis and a second of waiting for workers.
     """
     desk = desk_of(ctx)
     if watch:
@@ -124,7 +125,7 @@ def _drawn(look: Status) -> Group:
 
 
 def _table(look: Status) -> Table:
-    drawn = table(*_COLUMNS, numbers=_COLUMNS[3:])
+    drawn = table(*_COLUMNS, numbers=_COLUMNS[3:], whole=[name for name in _COLUMNS if name not in _WRAPPED])
     for each in look.standings:
         drawn.add_row(
             cell(each.provider, "bold"),

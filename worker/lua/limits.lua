@@ -8,8 +8,8 @@ Token bucket, cooldown and daily quota, shared by begin and finish. Included, ne
        cooldown_until   ms since epoch
        quota_used       calls in the provider's present day
        quota_until      ms since epoch, the end of that day; stored, since a TTL
-                        could neither be tested nor survive an eviction; a day
-                        from now when the caller's clock is off by days
+                        could neither be tested nor survive an eviction; at most
+                        from now at most, for callers whose clock is off by days
        claimed_through  publishing time of the youngest call ever claimed
 
 policy {rate (tokens per ms), burst, quota, day_ends {ms, ms, ms}}; 0 switches a rule off.
@@ -31,7 +31,7 @@ local function limits_read(key, policy, now)
     limits.tokens = math.min(policy.burst, tonumber(l[1]) + (now - at) * policy.rate)
   end
   if limits.quota_until <= now then
-    limits.quota_used, limits.quota_until = 0, now + 86400000
+    limits.quota_used, limits.quota_until = 0, now + 90000000
     for _, ends in ipairs(policy.day_ends) do
       if ends > now then limits.quota_until = math.min(limits.quota_until, ends) end
     end

@@ -1,0 +1,316 @@
+"""What the doctor and the readiness probe find of servers that are well, ill and dead."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+from pydantic import SecretStr
+
+from config.settings import ProviderSettings
+from tests.integration.deployment import CHECKOUT, NAME, Deployment, letter
+from tests.sandbox import Sandbox
+from worker.checks import Ailment, Finding, ask_all
+from worker.doctor import examine
+from worker.embedded import EmbeddedValkey
+from worker.exposition import Check
+from worker.keys import keys
+from worker.readiness import ready
+from worker.stack import Stack
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddedValkey]:
+    """A server that a test may make ill."""
+    with EmbeddedValkey() as running:
+        yield running
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+
+
+def probe(here: Deployment) -> dict[str, Check]:
+    """The readiness checks by name."""
+    return {check.name: check for check in ready(here.engine, here.app)}
+
+
+def examined(here: Deployment, *, live: bool = False) -> dict[str, Finding]:
+    """The doctor's findings by name."""
+    return {finding.name: finding for finding in examine(here.engine, here.app, live=live)}
+
+
+# --- readiness ------------------------------------------------------------------------------------
+
+
+def test_a_worker_on_a_server_that_is_well_is_ready(server: EmbeddedValkey) -> None:
+    """State, broker and settings."""
+    found = probe(Deployment(url=server.url))
+
+    assert [check.name for check in found.values() if check.ok] == ["state", "broker", "settings"]
+
+
+def test_a_full_server_is_not_ready(server: EmbeddedValkey) -> None:
+    """It answers every ping, and would refuse the first record."""
+    with server.client() as client:
+        client.config_set("maxmemory", "1mb")
+
+    found = probe(Deployment(url=server.url))
+
+    assert not found["state"].ok
+    assert "OutOfMemoryError" in found["state"].detail
+
+
+def test_a_replica_is_not_ready(server: EmbeddedValkey) -> None:
+    """A failover that left us with the wrong one must be seen."""
+    with EmbeddedValkey() as other, server.client() as client:
+        client.replicaof("127.0.0.1", other.port)
+
+        found = probe(Deployment(url=server.url))
+
+    assert not found["state"].ok
+    assert "ReadOnlyError" in found["state"].detail
+
+
+def test_a_server_that_is_gone_is_not_ready_and_is_no_exception() -> None:
+    """Both roles say so, at once."""
+    found = probe(Deployment(url="redis://:canary-password@127.0.0.1:1/0"))
+
+    assert (found["state"].ok, found["broker"].ok, found["settings"].ok) == (False, False, True)
+    assert "canary-password" not in str(found)
+
+
+def test_a_server_that_hangs_is_given_up_within_three_seconds(silent: str) -> None:
+    """An orchestrator's probe has its own deadline, and a late answer is none."""
+    started = time.monotonic()
+
+    found = probe(Deployment(url=silent))
+
+    assert time.monotonic() - started < 3.0
+    assert not found["state"].ok
+    assert not found["broker"].ok
+
+
+def test_settings_for_a_provider_that_is_none_are_not_ready(server: EmbeddedValkey) -> None:
+    """They would be ignored in silence."""
+    misspelt = {"providers": {"nyc_open_dat": ProviderSettings()}}
+
+    found = probe(Deployment(url=server.url, changed=misspelt))
+
+    assert not found["settings"].ok
+    assert "did you mean nyc_open_data" in found["settings"].detail
+
+
+# --- doctor ---------------------------------------------------------------------------------------
+
+
+def test_a_good_server_passes_every_check(server: EmbeddedValkey) -> None:
+    """Only the workers are missing, and beat."""
+    found = examined(Deployment(url=server.url))
+
+    assert [finding.name for finding in found.values() if not finding.ok] == ["workers"]
+    assert found["state redis"].detail.startswith("Valkey ")
+    assert found["state redis: eviction"].detail == "noeviction"
+    assert found["state redis: disk"].detail == "append-only file on"
+    assert found["broker redis: server"].detail == "the same as for state"
+    assert found["beat"].advice
+
+
+def test_a_server_that_evicts_must_not_hold_records(server: EmbeddedValkey) -> None:
+    """A failure with its cure."""
+    with server.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+
+    found = examined(Deployment(url=server.url))
+
+    assert not found["state redis: eviction"].ok
+    assert "noeviction" in found["state redis: eviction"].advice
+
+
+def test_a_server_without_a_log_on_disk_is_a_warning_in_development(redis_url: str) -> None:
+    """And a failure in production."""
+    careless = Deployment(url=redis_url)
+    strict = Deployment(url=redis_url, changed={"environment": "production"})
+
+    warned, failed = examined(careless)["state redis: disk"], examined(strict)["state redis: disk"]
+
+    assert (warned.ok, bool(warned.advice)) == (True, True)
+    assert not failed.ok
+
+
+def test_a_cache_of_its_own_should_evict(server: EmbeddedValkey, redis_url: str) -> None:
+    """A full cache that refuses writes caches nothing."""
+    here = Deployment(url=redis_url, changed={"cache_url": SecretStr(server.url)})
+
+    before = examined(here)["cache redis: eviction"]
+    with server.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+    after = examined(here)["cache redis: eviction"]
+
+    assert (before.ok, bool(before.advice)) == (True, True)
+    assert (after.ok, after.advice) == (True, "")
+
+
+def test_a_nearly_full_server_is_a_warning(server: EmbeddedValkey) -> None:
+    """Before it refuses writes."""
+    with server.client() as client:
+        client.config_set("maxmemory", client.info("memory")["used_memory"] + 200_000)
+
+    found = examined(Deployment(url=server.url))["state redis: memory"]
+
+    assert found.detail.endswith("% used")
+    assert found.advice
+
+
+def test_one_dead_server_does_not_hide_the_others(server: EmbeddedValkey) -> None:
+    """Each role is a finding of its own."""
+    found = examined(Deployment(url=server.url, changed={"cache_url": SecretStr("redis://127.0.0.1:1/0")}))
+
+    assert found["state redis"].ok
+    assert not found["cache redis"].ok
+    assert found["cache redis"].detail.startswith("ConnectionError")
+
+
+def test_a_provider_is_shown_with_its_address_and_without_its_key(redis_url: str) -> None:
+    """Whether there is a key is all that is said of it."""
+    without = examined(Deployment(url=redis_url))[f"provider {NAME}"]
+    chosen = ProviderSettings(api_key=SecretStr("canary-key"), base_url="https://elsewhere.test")
+
+    having = examined(Deployment(url=redis_url, chosen=chosen))[f"provider {NAME}"]
+
+    assert without.detail == "https://data.cityofnewyork.us, no key, which is optional"
+    assert having.detail == "https://elsewhere.test, key set"
+
+
+def test_live_asks_the_providers_address_and_nothing_else_does(redis_url: str, sandbox: Sandbox) -> None:
+    """Once, and only when it is told to."""
+    chosen = ProviderSettings(base_url=sandbox.base_url(NAME))
+    here = Deployment(url=redis_url, chosen=chosen)
+
+    examined(here)
+    before = requests.get(f"{sandbox.url}/_journal/{NAME}", timeout=5).json()
+    found = examined(here, live=True)[f"{NAME} live"]
+    after = requests.get(f"{sandbox.url}/_journal/{NAME}", timeout=5).json()
+
+    assert (before, [entry["method"] for entry in after]) == ([], ["HEAD"])
+    assert found.ok
+    assert found.detail.startswith("answered ")
+
+
+def test_live_says_that_a_provider_cannot_be_reached(redis_url: str) -> None:
+    """A failure, and the address in question."""
+    here = Deployment(url=redis_url, chosen=ProviderSettings(base_url="http://127.0.0.1:1"))
+
+    found = examined(here, live=True)[f"{NAME} live"]
+
+    assert not found.ok
+    assert "ConnectionError" in found.detail
+    assert "http://127.0.0.1:1" in found.advice
+
+
+def test_a_question_that_raises_or_hangs_is_a_failed_finding() -> None:
+    """The others are answered, in the order in which they were asked."""
+    hold = threading.Event()
+
+    def hangs() -> list[Finding]:
+        hold.wait(10)
+        return []
+
+    def ails() -> list[Finding]:
+        raise Ailment("it limps", "rest it")
+
+    def breaks() -> list[Finding]:
+        raise ValueError("canary: foreign words")
+
+    def answers() -> list[Finding]:
+        return [Finding(name="good", ok=True, detail="well")]
+
+    questions = {"hangs": hangs, "ails": ails, "breaks": breaks, "answers": answers}
+    found = ask_all(questions, within=0.3)
+    hold.set()
+
+    assert [(each.name, each.ok, each.detail) for each in found] == [
+        ("hangs", False, "no answer within 0.3 s"),
+        ("ails", False, "it limps"),
+        ("breaks", False, "ValueError"),
+        ("good", True, "well"),
+    ]
+
+
+# --- a stack that runs ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """One worker and beat on a server of their own."""
+    with Stack(workers=1, env={"NARROWS_ENVIRONMENT": "development"}) as running:
+        yield running
+
+
+@pytest.fixture
+def running(stack: Stack) -> Deployment:
+    """The stack's deployment."""
+    return Deployment(url=stack.environment["NARROWS_STATE_URL"])
+
+
+def test_a_stack_that_runs_passes(
+    running: Deployment, stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 0: nothing failed; the worker is named."""
+    deadline = time.monotonic() + 20
+    while running.narrows("doctor", "--json") and time.monotonic() < deadline:
+        capsys.readouterr()
+
+    found = json.loads(capsys.readouterr().out)
+    (workers,) = (each for each in found["findings"] if each["name"] == "workers")
+    assert found["ok"] is True
+    assert workers["detail"].startswith("1: worker-1@")
+    assert stack.workers[0].is_ready
+
+
+def test_status_names_the_workers_that_answer(
+    running: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All that answer within a second."""
+    running.narrows("status", "--json")
+
+    (name,) = json.loads(capsys.readouterr().out)["workers"]
+    assert name.startswith("worker-1@")
+
+
+def test_upkeep_reports_and_logs_what_a_person_should_see(running: Deployment, stack: Stack) -> None:
+    """Beat has it done each minute; here it is asked for by name, as beat does."""
+    running.bury(letter("dead"))
+
+    result = running.app.send_task("upkeep.check_health", queue="upkeep").get(timeout=20)
+
+    running.engine.state.delete(keys(NAME).dlq)
+    assert result == {"ready": True, "failed": [], "concerns": {NAME: {"dead_letters": 1}}}
+    log = (stack.directory / "worker-1.log").read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    (warned,) = (line for line in lines if line["message"] == "dead letters waiting")
+    assert (warned["level"], warned["integration.provider"], warned["amount"]) == ("WARNING", NAME, 1)
+
+
+def test_upkeep_without_redis_says_what_failed() -> None:
+    """It still returns, for whoever runs it by hand."""
+    gone = "redis://:canary-password@127.0.0.1:1/0"
+    code = "import json; from tasks.upkeep import check_health; print(json.dumps(check_health()))"
+    env = {f"NARROWS_{role}_URL": gone for role in ("STATE", "BROKER", "RESULT", "CACHE")}
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+
+    assert json.loads(done.stdout) == {"ready": False, "failed": ["state", "broker"], "concerns": {}}
+    assert "canary-password" not in done.stderr
