@@ -9,7 +9,7 @@ Token bucket, cooldown and daily quota, shared by begin and finish. Included, ne
        quota_used       calls in the provider's present day
        quota_until      ms since epoch, the end of that day; stored, since a TTL
                         could neither be tested nor survive an eviction; at most
-                        from now at most, for callers whose clock is off by days
+                        25 hours from now, for callers whose clock is off by days
        claimed_through  publishing time of the youngest call ever claimed
 
 policy {rate (tokens per ms), burst, quota, day_ends {ms, ms, ms}}; 0 switches a rule off.
