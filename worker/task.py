@@ -38,14 +38,24 @@ class GuardedTask(Task):
             ArgumentsInvalid: names the argument and what it takes.
             EnqueueFailed: Redis or the broker does not answer; nothing was enqueued.
         """
+        from kombu.exceptions import OperationalError
+        from redis.exceptions import RedisError
+
         from worker.context import to_header
+        from worker.errors import EnqueueFailed
         from worker.redaction import masked
 
         arguments, named = self.operation.checked(tuple(args or ()), kwargs or {})
         mark = {"v": 1, "at": time.time(), **to_header()}
         options["headers"] = {"narrows": mark, **(options.get("headers") or {})}
         options["argsrepr"], options["kwargsrepr"] = masked(self.operation, arguments, named)
-        return super().apply_async(arguments, named, *positional, **options)
+        try:
+            return super().apply_async(arguments, named, *positional, **options)
+        except (RedisError, OperationalError, OSError, RuntimeError) as gone:
+            # Celery listens for the result before it sends, and says RuntimeError when it cannot.
+            kind = type(gone).__name__
+            text = f"{self.name}: the result Redis does not answer ({kind}); nothing was enqueued"
+            raise EnqueueFailed(text) from None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the operation returns, through the gate."""
