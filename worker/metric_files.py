@@ -2,9 +2,9 @@
 
 prometheus_client gives each process a file per kind of metric and adds them up at a scrape
 (https://prometheus.github.io/client_python/multiprocess/, read 2026-11-21). It decides for files when it is
-first imported, and it never removes any: a worker whose children are replaced every 2,000 tasks would scrape
-thousands. So before each scrape the parent adds the files of dead children to one of its own; the sums
-stay. This module imports prometheus_client only then.
+first imported, so it is told to decide anew; and it never removes any: a worker whose children are replaced
+every 2,000 tasks would scrape thousands. So before each scrape the parent adds the files of dead children to
+one of its own; the sums stay. This module imports prometheus_client only then.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ def directory() -> Path | None:
 def prepare_multiprocess(path: Path) -> None:
     """Count into files in *path*, which belongs to this worker alone and is emptied of an earlier run's.
 
-    Call it in the parent before anything imports prometheus_client.
+    Call it in the parent before anything counts.
 
     Raises:
-        ConfigurationError: prometheus_client is there already, or *path* is not ours alone.
+        ConfigurationError: worker.metrics is there already, or *path* is not ours alone.
     """
-    if "prometheus_client" in sys.modules and directory() != path:
-        raise ConfigurationError("metrics: prometheus_client was imported before its files were prepared")
+    if "worker.metrics" in sys.modules and directory() != path:
+        raise ConfigurationError("metrics: worker.metrics was imported before its files were prepared")
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.is_symlink() or path.stat().st_uid != os.geteuid():
         raise ConfigurationError("metrics: the directory for metric files belongs to someone else")
@@ -54,6 +54,9 @@ def prepare_multiprocess(path: Path) -> None:
         if found is None or int(found["pid"]) == os.getpid() or not _lives(int(found["pid"])):
             file.unlink(missing_ok=True)
     os.environ[VARIABLE] = str(path)
+    # Celery's command line imports Flower's, and so prometheus_client, before any of our code runs.
+    if (values := sys.modules.get("prometheus_client.values")) is not None:
+        values.ValueClass = values.get_value_class()
 
 
 def mark_process_dead(pid: int) -> None:

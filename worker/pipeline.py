@@ -126,7 +126,8 @@ class Pipeline:
                 raise why
             self._sleep(pause)
             left -= pause
-            if decision.word == "in_flight" and (known := lane.recall(request)) is not None and known.fresh:
+            known = lane.recall(request) if decision.word == "in_flight" else None
+            if known is not None and known.fresh and _new_enough(known, request, claim):
                 self._watcher.cache_hit(lane.provider.name, known.tier)
                 return replayed(known, "cache")
 

@@ -63,15 +63,13 @@ class RecordedAMQP(AMQP):
         due = _milliseconds(message.headers.pop("eta", None))
         message.headers["eta"] = None
         records = engine().records(provider)
-        waits = records.write(task_id, frozen(message, options), due)
-        if waits:
+        if not records.write(task_id, frozen(message, options), due):
             return None
         try:
             return publish(producer, name, message, **options)
         except Exception as why:  # noqa: BLE001 - whatever stopped it, nothing stays half done
-            records.cancel(task_id)
-            text = f"{name}: the broker does not take messages ({type(why).__name__}); nothing was enqueued"
-            raise EnqueueFailed(text) from None
+            text = f"{name}: the broker does not take messages ({type(why).__name__})"
+            raise EnqueueFailed(f"{text}; {records.undone(task_id)}") from None
 
 
 def _milliseconds(eta: str | None) -> int | None:

@@ -7,7 +7,6 @@ finish, and published again by the reconciler when nobody runs it. ``lua/record.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from worker.errors import EnqueueFailed, StateUnavailable
 from worker.gate import LINGER
 from worker.keys import keys
 from worker.scripts import script
+from worker.stores import Unreached
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,20 +65,31 @@ class Records:
         self._indexes = [self.keys.queued, self.keys.running, self.keys.waiting]
 
     def write(self, task_id: str, message: str, due: int | None = None) -> bool:
-        """Whether the call is to wait for *due* (ms since the epoch) instead of being published now.
+        """Whether the call's message is to be published now.
 
+        Not so when it is to wait for *due* (ms since the epoch), nor when a call of that id is there already.
         One round trip.
 
         Raises:
-            EnqueueFailed: Redis does not answer; the call was not taken.
+            EnqueueFailed: Redis does not answer; says whether the call may have been taken all the same.
         """
         args = ["", task_id, message, due if due is not None else ""]
         try:
-            script("enqueue")(self._line, [*self._indexes, self.keys.call(task_id)], args)
+            state = script("enqueue")(self._line, [*self._indexes, self.keys.call(task_id)], args)
+        except Unreached:
+            raise EnqueueFailed("the state Redis does not answer; nothing was enqueued") from None
         except RedisError as gone:
-            text = f"the state Redis does not answer ({type(gone).__name__}); nothing was enqueued"
-            raise EnqueueFailed(text) from None
-        return due is not None and due > time.time() * 1000
+            text = f"the state Redis does not answer ({type(gone).__name__})"
+            raise EnqueueFailed(f"{text}; {self.undone(task_id)}") from None
+        return bool(state == b"queued")
+
+    def undone(self, task_id: str) -> str:
+        """What became of a call that could not be enqueued whole: taken back, or in the open."""
+        try:
+            self.cancel(task_id)
+        except StateUnavailable:
+            return "it may run all the same; the same task_id enqueues it once"
+        return "nothing was enqueued"
 
     def cancel(self, task_id: str) -> str:
         """The state that the call was in, ``""`` for none; no copy of it will start from now on."""

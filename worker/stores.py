@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from config import urls
@@ -16,7 +18,14 @@ from config import urls
 if TYPE_CHECKING:
     from config.settings import Settings
 
-__all__ = ["Commands", "Line", "connect"]
+__all__ = ["Commands", "Line", "Unreached", "connect"]
+
+IDLE = 1.0
+"""Seconds after which a held connection is looked at before it is used: its server may have gone."""
+
+
+class Unreached(RedisConnectionError):
+    """No connection could be made, so nothing was sent."""
 
 
 class Commands(Protocol):
@@ -51,14 +60,35 @@ class Line:
             raise
         except BaseException:
             connection.disconnect()
+            self._held.__dict__["used"] = 0.0
             raise
 
     def _connection(self) -> Any:
-        held = self._held.__dict__
+        """This thread's connection, open."""
+        held, now = self._held.__dict__, time.monotonic()
         if held.get("process") != os.getpid():
             held["connection"] = self._pool.connection_class(**self._pool.connection_kwargs)
-            held["process"] = os.getpid()
-        return held["connection"]
+            held["process"], held["used"] = os.getpid(), 0.0
+        connection = held["connection"]
+        if now - held["used"] > IDLE:
+            _opened(connection)
+        held["used"] = now
+        return connection
+
+
+def _opened(connection: Any) -> None:
+    """Connect, anew where the server has closed the connection meanwhile."""
+    try:
+        try:
+            connection.connect()
+            if connection.can_read(timeout=0):
+                connection.disconnect()
+        except RedisConnectionError:
+            connection.disconnect()
+        connection.connect()
+    except RedisError as gone:
+        connection.disconnect()
+        raise Unreached(str(gone)) from None
 
 
 def connect(

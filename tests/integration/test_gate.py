@@ -328,8 +328,20 @@ def test_the_same_question_flies_once(state: Redis, clock: HeldClock) -> None:
 
     second, _ = gate.begin(Claim(), flight="f00")
     other, _ = gate.begin(Claim(), flight="ba5")
-    end(gate, first)
+    end(gate, first, "failure")
     third, _ = gate.begin(Claim(), flight="f00")
 
     assert second.word == "in_flight"
     assert (other.word, third.word) == ("admit", "admit")
+
+
+def test_who_missed_the_answer_by_a_moment_does_not_ask_again(state: Redis, clock: HeldClock) -> None:
+    """It looked in the cache before the answer was kept, and comes to the gate after."""
+    gate = gate_of(state, clock)
+    _, first = gate.begin(Claim(), flight="f00")
+    end(gate, first)
+
+    late, _ = gate.begin(Claim(), flight="f00")
+
+    assert late.word == "in_flight"
+    assert late.wait <= 0.25

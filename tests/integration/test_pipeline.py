@@ -47,7 +47,7 @@ MakePipeline = Callable[..., Pipeline]
 def make(state: Redis, sandbox: Sandbox) -> Iterator[MakePipeline]:
     """Builds a worker's pipeline for one provider; each call of it is another worker."""
 
-    def pipeline(*, inline_wait: float = 0.0, client: Redis = state, **declared: Any) -> Pipeline:
+    def pipeline(*, inline_wait: float = 0.5, client: Redis = state, **declared: Any) -> Pipeline:
         provider = Provider(
             name="nyc_open_data", **{"base_url": sandbox.base_url("nyc_open_data"), **declared}
         )

@@ -224,9 +224,9 @@ def test_a_running_call_hears_of_its_revocation_at_its_next_begin(records: Recor
 
 def test_a_call_for_later_waits_without_a_message(records: Records, state: Redis) -> None:
     """An ETA is a waiting record, not a message in some worker's memory."""
-    waits = records.write("t1", "[]", due=99_999_999_999_999)
+    publish = records.write("t1", "[]", due=99_999_999_999_999)
 
-    assert waits is True
+    assert publish is False
     assert index_of(records, state, "t1") == ["waiting"]
 
 
@@ -244,8 +244,9 @@ def test_a_second_enqueue_under_one_id_is_the_first(records: Records, gate: Gate
     records.write("t1", "[]")
     gate.begin(claim())
 
-    records.write("t1", "[]")
+    publish = records.write("t1", "[]")
 
+    assert publish is False
     assert index_of(records, state, "t1") == ["running"]
     assert gate.begin(claim())[0].word == "duplicate"
 

@@ -10,7 +10,8 @@ KEYS[1..3]  queued, running, waiting: zsets of task ids
 KEYS[4]     the call's record, hash
 ARGV        now ("" for this server's clock), id, message (JSON), run at ms ("" for at once)
 
-returns  1, or 0 when the call was there already
+returns  "queued" when its message is to be published now, "waiting" when it is to wait here, "known" when
+         the call was there already
 
 O(log n). Caller: worker/record.py. Undo: cancel.lua.
 ]]
@@ -22,11 +23,11 @@ if not now then
 end
 local id, due = ARGV[2], tonumber(ARGV[4])
 local known = redis.call('HGET', KEYS[4], 'state')
-if known and known ~= 'ended' then return 0 end
+if known and known ~= 'ended' then return 'known' end
 redis.call('DEL', KEYS[4])
 local state, score = 'queued', now
 if due and due > now then state, score = 'waiting', due end
 redis.call('HSET', KEYS[4], 'state', state, 'message', ARGV[3], 'created_at', now,
   'published_at', now, 'due_at', score)
 record_index({ queued = KEYS[1], running = KEYS[2], waiting = KEYS[3] }, id, state, score)
-return 1
+return state

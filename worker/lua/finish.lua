@@ -44,7 +44,10 @@ if nonce ~= '' and redis.call('ZREM', KEYS[3], nonce) == 1 then
     moved = breaker_hears(KEYS[1], KEYS[4], policy, was_probe, outcome == 'failure', now)
   end
 end
-if nonce ~= '' and redis.call('GET', KEYS[9]) == nonce then redis.call('DEL', KEYS[9]) end
+if nonce ~= '' and redis.call('GET', KEYS[9]) == nonce then
+  -- who looked for the answer just before it was kept must look again, not fly
+  if outcome == 'success' then redis.call('SET', KEYS[9], 'landed', 'PX', 250) else redis.call('DEL', KEYS[9]) end
+end
 
 local id, token, fate = ARGV[11], tonumber(ARGV[12]), ARGV[13]
 if fate == 'keep' then return { moved, fate } end

@@ -1,0 +1,252 @@
+"""The documents say nothing that is not there: links, commands, settings, metrics, log lines, states."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+import typer
+from prometheus_client import CollectorRegistry
+
+from config import environment
+from config.settings import Settings
+from worker.cli.root import root
+from worker.gauges import Gauges, ProviderState
+from worker.metrics import Metrics
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+LIFECYCLE = (ROOT / "docs" / "call_lifecycle.md").read_text(encoding="utf-8")
+EXPECTED = {
+    "README.md",
+    "CHANGELOG.md",
+    "why.md",
+    "call_lifecycle.md",
+    "operations.md",
+    "adding_a_provider.md",
+}
+
+document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`([^`\n]+)`")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+METRIC = re.compile(r"`(\w+)(?:\{[\w,]+\})?`")
+IN_EXPRESSION = re.compile(r"\b([a-z]+(?:_[a-z]+)+)\b(?=[{)\[ ])(?! \()")
+FUNCTIONS = {"histogram_quantile"}
+
+
+def test_every_document_is_looked_at() -> None:
+    """A new one joins by lying in docs."""
+    assert {path.name for path in DOCUMENTS} >= EXPECTED
+
+
+@document
+def test_every_link_leads_somewhere(path: Path) -> None:
+    """Files of the checkout, and headings in them; other hosts are not asked."""
+    for link in LINK.findall(prose(path)):
+        place, _, heading = link.partition("#")
+        if place.startswith(("http://", "https://")):
+            continue
+        target = (path.parent / unquote(place)).resolve() if place else path
+        assert target.is_relative_to(ROOT), link
+        assert target.exists(), link
+        assert not heading or heading in headings(target), link
+
+
+@document
+def test_every_narrows_command_is_one(path: Path) -> None:
+    """With its subcommands, options and number of arguments."""
+    problems = [problem for line in commands(path, "narrows") if (problem := misused(line))]
+
+    assert problems == []
+
+
+@document
+def test_every_make_target_is_one(path: Path) -> None:
+    """And each is told in the Makefile's own help."""
+    targets = set(
+        re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+
+    named = {word for line in commands(path, "make") for word in line.split()[1:2]}
+
+    assert named <= targets
+
+
+@document
+def test_every_setting_is_one(path: Path) -> None:
+    """``<NAME>`` stands for a provider, ``…__`` for the name before it."""
+    text = path.read_text(encoding="utf-8")
+    provider = "NARROWS_PROVIDERS__NYC_OPEN_DATA__"
+    names = {name.replace("<NAME>", "NYC_OPEN_DATA") for name in re.findall(r"NARROWS_[A-Z][\w<>]*", text)}
+    names |= {f"{provider}{name}" for name in re.findall(r"…__([A-Z_]+)", text)}
+    whole = {name for name in names if not name.endswith("_")}
+
+    found = environment.read(dict.fromkeys(whole, "no such file"), Settings)
+
+    assert [problem for problem in found.problems if "is not a setting" in problem] == []
+
+
+def test_every_metric_is_told_and_every_metric_told_is_one() -> None:
+    """In the table of the operations page."""
+    told = {name for row in table(OPERATIONS, "metric") for name in METRIC.findall(row[0])}
+
+    assert told == metrics() - {f"adapter_latency_seconds_{end}" for end in ("bucket", "count", "sum")}
+
+
+def test_every_alert_asks_for_metrics_that_exist() -> None:
+    """An expression with a misspelt name never fires."""
+    expressions = [span for row in table(OPERATIONS, "alert") for span in SPAN.findall(row[1]) if "(" in span]
+    asked = {name for expression in expressions for name in IN_EXPRESSION.findall(expression)}
+
+    assert len(expressions) >= 5
+    assert asked - FUNCTIONS <= metrics()
+
+
+def test_every_log_line_is_written_somewhere() -> None:
+    """As a constant phrase of ours."""
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for part in ("worker", "tasks")
+        for path in (ROOT / part).rglob("*.py")
+    )
+    phrases = {phrase for row in table(OPERATIONS, "message") for phrase in SPAN.findall(row[0])}
+
+    assert len(phrases) > 10
+    assert sorted(phrase for phrase in phrases if f'"{phrase}"' not in code) == []
+
+
+def test_the_states_of_a_call_are_those_of_its_record() -> None:
+    """In the diagram and in the table; a dead letter is no state of the record."""
+    header = (ROOT / "worker" / "lua" / "record.lua").read_text(encoding="utf-8").partition("]]")[0]
+    states = set(re.findall(r'^\s+(?:state\s+)?"(\w+)"\s{2,}', header, re.MULTILINE))
+
+    told = {name for row in table(LIFECYCLE, "state") for name in SPAN.findall(row[0])}
+
+    assert states == {"queued", "running", "waiting", "ended"}
+    assert {end for pair in arrows() for end in pair[:2]} - {"[*]"} == {*states, "dead_letter"}
+    assert told == states
+
+
+def test_every_arrow_names_its_script_and_every_script_of_records_has_an_arrow() -> None:
+    """The diagram and the table have the same ones."""
+    writing = {"enqueue", "begin", "extend", "finish", "reconcile", "cancel"}
+    named = {word for *_, label in arrows() for word in re.findall(r"\w+", label) if word in writing}
+    rows = {word for row in table(LIFECYCLE, "from") for word in SPAN.findall(row[2]) if word in writing}
+
+    assert all((ROOT / "worker" / "lua" / f"{name}.lua").is_file() for name in writing)
+    assert all(set(re.findall(r"\w+", label)) & writing for *_, label in arrows())
+    assert named == rows == writing
+
+
+def test_every_arrow_of_the_diagram_is_in_the_table() -> None:
+    """The table also says what a crash does there."""
+    rows = {
+        (start, end)
+        for row in table(LIFECYCLE, "from")
+        for start, end in itertools.product(_ends(row[0]), _ends(row[1]))
+    }
+    drawn = {(_plain(start), _plain(end)) for start, end, _ in arrows() if end != "[*]"}
+
+    assert drawn <= rows
+
+
+def prose(path: Path) -> str:
+    """The document without its fenced blocks."""
+    return FENCE.sub("", path.read_text(encoding="utf-8"))
+
+
+def headings(path: Path) -> set[str]:
+    """The anchors that its headings make, as GitHub does."""
+    found = re.findall(r"^#+ (.+)$", prose(path), re.MULTILINE) if path.suffix == ".md" else []
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def commands(path: Path, program: str) -> Iterator[str]:
+    """Each command line of *program*, from code spans and blocks, without its comment."""
+    spans = SPAN.findall(prose(path))
+    lines = [
+        line for _, block in FENCE.findall(path.read_text(encoding="utf-8")) for line in block.splitlines()
+    ]
+    for text in [*spans, *lines]:
+        for found in re.finditer(rf"(?:^|[\s;]){program} ([a-z].*)", text.partition("#")[0]):
+            yield f"{program} {found[1].partition(';')[0].strip()}"
+
+
+def misused(line: str) -> str:
+    """What is wrong with a ``narrows`` command line; nothing when it is right."""
+    command: Any = typer.main.get_command(root)  # Any: some versions of typer bring a click of their own
+    words = line.split()[1:]
+    while inner := getattr(command, "commands", None):
+        word = words.pop(0) if words else ""
+        if word not in inner:
+            return f"{line}: there is no {word!r}"
+        command = inner[word]
+    options = {
+        name: each for each in command.params if each.param_type_name == "option" for name in each.opts
+    }
+    places = sum(each.param_type_name == "argument" for each in command.params)
+    return _misfit(line, words, options, places)
+
+
+def _misfit(line: str, words: list[str], options: dict[str, Any], places: int) -> str:
+    """What does not fit; arguments may be left out where a command is only named."""
+    given, left = 0, iter(words)
+    for word in left:
+        if not word.startswith("-"):
+            given += 1
+        elif word not in options and word not in {"--help", "-h"}:
+            return f"{line}: no option {word}"
+        elif word in options and not options[word].is_flag and next(left, None) is None:
+            return f"{line}: {word} without its value"
+    return f"{line}: too many arguments" if given > places else ""
+
+
+def metrics() -> set[str]:
+    """The names on a worker's ``/metrics``."""
+    registry = CollectorRegistry()
+    Metrics(registry)
+    known = ProviderState(
+        provider="p", breaker_state=0, tokens=1.0, quota_remaining=1, submissions={"s": 1}, poller_lag=0.0
+    )
+    families = [*registry.collect(), *Gauges(lambda: [known]).collect()]
+    names = {f"{each.name}_total" if each.type == "counter" else each.name for each in families}
+    parts = {
+        f"{each.name}_{end}"
+        for each in families
+        if each.type == "histogram"
+        for end in ("bucket", "count", "sum")
+    }
+    return names | parts
+
+
+def table(text: str, first: str) -> list[list[str]]:
+    """The rows of the table whose first column is called *first*."""
+    rows = iter(text.splitlines())
+    next(row for row in rows if row.startswith(f"| {first} |"))
+    next(rows)
+    found = itertools.takewhile(lambda row: row.startswith("|"), rows)
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in found]
+
+
+def arrows() -> list[tuple[str, str, str]]:
+    """From, to and label of each arrow of the diagram."""
+    blocks = [block for kind, block in FENCE.findall(LIFECYCLE) if kind == "mermaid"]
+    found = re.findall(r"^\s*(\S+) --> (\S+?)(?::\s*(.+))?$", blocks[0], re.MULTILINE)
+    assert len(blocks) == 1
+    return [(start, end, label) for start, end, label in found if label or end != "[*]"]
+
+
+def _ends(cell: str) -> list[str]:
+    return SPAN.findall(cell) or [cell]
+
+
+def _plain(end: str) -> str:
+    return {"[*]": "\N{EN DASH}", "dead_letter": "dead letter"}.get(end, end)
