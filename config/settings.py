@@ -102,7 +102,7 @@ class Settings(BaseSettings):
 
     inline_wait: Annotated[float, Field(ge=0, le=30)] = 0.5
     claim_lease: Seconds = 30.0
-    sweep_interval: Seconds = 5.0
+    sweep_interval: Seconds = 1.0
     visibility_timeout: Seconds = 300.0
     longest_countdown: Seconds = 30.0
     task_time_limit: Seconds = 150.0

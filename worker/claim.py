@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ class Claim:
         attempt: Failed attempts so far; ``backoff`` the last back-off in seconds.
         created_at: When the call was enqueued, seconds since the epoch; 0.0 unknown.
         first_failed_at: When its first attempt failed; 0.0 never.
+        clock: Redis's clock at the last begin; ``heard_at`` is this process's monotonic one.
         context: On whose behalf the call is made.
         report: The last call's outcome, not yet told to the gate.
         retry_in: Seconds until the failed call is tried again; None when it is not.
@@ -56,6 +58,7 @@ class Claim:
     created_at: float = 0.0
     first_failed_at: float = 0.0
     clock: float = 0.0
+    heard_at: float = 0.0
     context: Context = field(default_factory=Context)
     report: Report | None = None
     retry_in: float | None = None
@@ -82,7 +85,7 @@ class Claim:
         now: float,
     ) -> None:
         """Take over what the record says; *now* is Redis's clock in seconds."""
-        self.clock = now
+        self.clock, self.heard_at = now, time.monotonic()
         if token:
             self.token, self.attempt, self.backoff = token, attempt, backoff
             self.first_failed_at = first_failed_at

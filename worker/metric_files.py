@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from worker.errors import ConfigurationError
 
@@ -55,8 +57,22 @@ def prepare_multiprocess(path: Path) -> None:
             file.unlink(missing_ok=True)
     os.environ[VARIABLE] = str(path)
     # Celery's command line imports Flower's, and so prometheus_client, before any of our code runs.
-    if (values := sys.modules.get("prometheus_client.values")) is not None:
+    values: Any = sys.modules.get("prometheus_client.values")
+    if values is not None:
         values.ValueClass = values.get_value_class()
+
+
+def remove_orphans(parent: Path, prefix: str) -> None:
+    """Remove the directories ``<prefix><pid>-…`` in *parent* whose worker was killed before it could."""
+    for path in parent.glob(f"{prefix}*-*"):
+        pid = path.name.removeprefix(prefix).partition("-")[0]
+        if (
+            pid.isdigit()
+            and not path.is_symlink()
+            and path.stat().st_uid == os.geteuid()
+            and not _lives(int(pid))
+        ):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def mark_process_dead(pid: int) -> None:

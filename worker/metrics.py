@@ -4,7 +4,8 @@
     deferrals_total{provider,reason}                   retries_total{provider}
     cache_hits_total{provider,tier}                    cache_misses_total{provider}
     dead_letters_total{provider,code}                  dlq_replays_total{provider,outcome}
-    circuit_breaker_transitions_total{provider,to}
+    circuit_breaker_transitions_total{provider,to}     credentials_refused_total{provider}
+    calls_republished_total{provider,reason}
 
 The gauges are in :mod:`worker.gauges`. Importing this module imports prometheus_client, which takes a
 tenth of a second, so only workers and commands do. With threads all is in memory. In a prefork worker each
@@ -64,13 +65,16 @@ class Metrics:
         replays = counter("dlq_replays_total", "Dead letters that were tried again.", "outcome")
         hits = counter("cache_hits_total", "Answers that came from the cache.", "tier")
         misses = counter("cache_misses_total", "Answers that the cache did not have.")
+        refusals = counter("credentials_refused_total", "Calls whose credentials the provider refused.")
+        copies = counter("calls_republished_total", "Calls that nobody ran any more.", "reason")
         moves = counter("circuit_breaker_transitions_total", "Moves of a breaker by this process.", "to")
         # labels() validates and locks on each call; its result never changes.
         self._calls, self._latency = cache(calls.labels), cache(latency.labels)
         self._deferrals, self._retries = cache(deferrals.labels), cache(retries.labels)
         self._letters, self._replays = cache(letters.labels), cache(replays.labels)
         self._hits, self._misses = cache(hits.labels), cache(misses.labels)
-        self._moves = cache(moves.labels)
+        self._moves, self._refusals = cache(moves.labels), cache(refusals.labels)
+        self._copies = cache(copies.labels)
 
     def call_ended(self, provider: str, operation: str, status: str, seconds: float) -> None:
         """An exchange ended; *status* is ``success`` or an error code."""
@@ -80,6 +84,14 @@ class Metrics:
     def deferred(self, provider: str, reason: str) -> None:
         """A call was held back."""
         self._deferrals(provider, reason).inc()
+
+    def credentials_refused(self, provider: str) -> None:
+        """The provider refused our key."""
+        self._refusals(provider).inc()
+
+    def republished(self, provider: str, reason: str) -> None:
+        """A call was published again; *reason* is ``lost`` (its worker was) or ``unclaimed`` (its message)."""
+        self._copies(provider, reason).inc()
 
     def retried(self, provider: str) -> None:
         """A failed call is to be tried again."""

@@ -15,7 +15,9 @@ from worker.errors import (
     CallDeferred,
     CallError,
     CallFailed,
+    CallInDoubt,
     CallRejected,
+    CredentialsRefused,
     ProviderThrottled,
     RecordGone,
     ResponseUnreadable,
@@ -157,6 +159,10 @@ class Pipeline:
         except CallError as why:
             _note(report, why, lane)
             status = why.code
+            if isinstance(why, CredentialsRefused):
+                self._watcher.credentials_refused(lane.provider.name)
+            if isinstance(why, CallFailed) and why.sent and not request.repeatable and not _unprocessed(why):
+                raise CallInDoubt(f"{lane.provider.name}: it may have been acted on ({why})") from None
             if isinstance(why, CallFailed):
                 claim.plan(why, lane.retry)
             raise
@@ -177,6 +183,11 @@ class Pipeline:
 def _new_enough(known: Entry, request: Request, claim: Claim) -> bool:
     """A request that wants it fresh takes what was fetched since its call was enqueued."""
     return not request.fresh or (claim.created_at > 0 and known.stored_at >= claim.created_at)
+
+
+def _unprocessed(why: CallFailed) -> bool:
+    """Whether the provider said that it did nothing: a throttled request was not looked at."""
+    return isinstance(why, ProviderThrottled)
 
 
 def _note(report: Report, why: CallError, lane: Lane) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from celery import states
@@ -39,11 +40,21 @@ class Reconciler:
     Args:
         grace: Seconds that a published message may take to be claimed.
         interval: Seconds between sweeps at most.
+        patience: Seconds after its last word to the gate that a task's lease is renewed. Threads cannot be
+            ended, so a task that hangs in Python must lose its call at some time.
     """
 
-    def __init__(self, app: Celery, engine: Engine, *, grace: float = 10.0, interval: float = 1.0) -> None:
+    def __init__(
+        self,
+        app: Celery,
+        engine: Engine,
+        *,
+        grace: float = 10.0,
+        interval: float = 1.0,
+        patience: float = 150.0,
+    ) -> None:
         self._app, self._engine = app, engine
-        self._grace, self._interval = grace, interval
+        self._grace, self._interval, self._patience = grace, interval, patience
         self._lease = engine.settings.claim_lease
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -71,7 +82,7 @@ class Reconciler:
         """How many running calls of this process keep their lease."""
         homes: dict[str, list[Claim]] = {}
         for claim in list(self._engine.runner.running):
-            if claim.token:
+            if claim.token and claim.heard_at > time.monotonic() - self._patience:
                 homes.setdefault(claim.home, []).append(claim)
         return sum(
             self._engine.records(home).extend(claims, lease=self._lease) for home, claims in homes.items()
@@ -126,6 +137,7 @@ class Reconciler:
         else:
             self._app.amqp.republish(orphan.message)
             if orphan.kind != "due":
+                self._engine.watcher.republished(name, orphan.kind)
                 extra = {"integration.provider": name, "task_id": orphan.task_id, "reason": orphan.kind}
                 logger.warning("call published again", extra=extra)
 

@@ -21,6 +21,7 @@ class Request:
         data: A JSON body, or None.
         label: What the answer is in the operation's own words, for logs (``hpd_violations``).
         fresh: Skip cached answers older than the call itself, and take no stale one.
+        pure: A POST that only computes and stores nothing.
     """
 
     path: str
@@ -30,6 +31,12 @@ class Request:
     data: Any = None
     label: str = ""
     fresh: bool = False
+    pure: bool = False
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it twice does what sending it once does (RFC 9110, 9.2.2), or changes nothing."""
+        return self.pure or self.method in {"GET", "HEAD", "PUT", "DELETE"}
 
     def __repr__(self) -> str:
         """The method and path; parameters may hold what callers keep private."""

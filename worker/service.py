@@ -6,6 +6,7 @@ Celery builds, starts and stops these steps with the worker.
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -60,7 +61,9 @@ class Sweeper(bootsteps.StartStopStep):
         from worker.reconciler import Reconciler
 
         settings = engine().settings
-        self._reconciler = Reconciler(parent.app, engine(), interval=settings.sweep_interval)
+        self._reconciler = Reconciler(
+            parent.app, engine(), interval=settings.sweep_interval, patience=settings.task_time_limit
+        )
         signals.task_revoked.connect(forget_revoked, weak=False)
         signals.task_postrun.connect(release, weak=False)
         signals.worker_process_init.connect(lambda **_: self._reconciler.start(sweep=False), weak=False)
@@ -89,7 +92,9 @@ class Observatory(bootsteps.StartStopStep):
         from worker import metric_files
 
         if metric_files.directory() is None:
-            self._files = Path(tempfile.mkdtemp(prefix="narrows-metrics-"))
+            prefix = "narrows-metrics-"
+            metric_files.remove_orphans(Path(tempfile.gettempdir()), prefix)
+            self._files = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
             metric_files.prepare_multiprocess(self._files)
 
     def start(self, parent: Any) -> None:

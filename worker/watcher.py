@@ -31,6 +31,15 @@ class Watcher:
         if status != "success":
             logger.warning("call failed", extra=_about(provider, error_code=status, operation=operation))
 
+    def credentials_refused(self, provider: str) -> None:
+        """The provider does not take our key: every call of it fails until a person acts."""
+        self._metrics.credentials_refused(provider)
+        logger.error("credentials refused", extra=_about(provider))
+
+    def republished(self, provider: str, reason: str) -> None:
+        """A call that nobody ran any more was published again."""
+        self._metrics.republished(provider, reason)
+
     def deferred(self, provider: str, reason: str, wait: float) -> None:
         """A call left its slot without having been made."""
         self._metrics.deferred(provider, reason)

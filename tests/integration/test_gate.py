@@ -12,7 +12,7 @@ from redis import Redis
 from tests.integration.conftest import HeldClock
 from worker.claim import Claim
 from worker.days import day_ends
-from worker.gate import Gate, Report, Decision
+from worker.gate import Decision, Gate, Report
 from worker.keys import keys
 from worker.provider import Breaker, Provider, Quota, Rate, Timeouts
 
@@ -106,9 +106,7 @@ def test_whoever_comes_back_after_the_wait_first_in_line_is_admitted(
 
 
 @FOR_PROPERTIES
-@given(
-    rate=st.floats(0.5, 50), burst=st.integers(1, 5), quota=st.integers(0, 5), calls=st.integers(5, 12)
-)
+@given(rate=st.floats(0.5, 50), burst=st.integers(1, 5), quota=st.integers(0, 5), calls=st.integers(5, 12))
 def test_a_call_held_back_spends_nothing(
     state: Redis, clock: HeldClock, rate: float, burst: int, quota: int, calls: int
 ) -> None:
@@ -277,9 +275,7 @@ def test_a_killed_workers_probe_comes_back(state: Redis, clock: HeldClock) -> No
 
 def test_a_probe_that_the_bucket_denies_is_not_taken(state: Redis, clock: HeldClock) -> None:
     """The probe is claimed last, so a denied one leaves room for the next."""
-    gate = gate_of(
-        state, clock, rate=Rate(calls=0.01, burst=1), breaker=Breaker(failures=1, reset_after=10)
-    )
+    gate = gate_of(state, clock, rate=Rate(calls=0.01, burst=1), breaker=Breaker(failures=1, reset_after=10))
     end(gate, ask(gate)[1], "failure")
     clock.ms += 10_000
 

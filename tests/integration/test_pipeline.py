@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -19,6 +19,7 @@ from worker.claim import Claim
 from worker.errors import (
     BucketEmpty,
     CallDeferred,
+    CallInDoubt,
     DuplicateDelivery,
     ProviderCooling,
     ProviderThrottled,
@@ -44,7 +45,7 @@ MakePipeline = Callable[..., Pipeline]
 
 
 @pytest.fixture
-def make(state: Redis, sandbox: Sandbox) -> Iterator[MakePipeline]:
+def make(state: Redis, sandbox: Sandbox) -> MakePipeline:
     """Builds a worker's pipeline for one provider; each call of it is another worker."""
 
     def pipeline(*, inline_wait: float = 0.5, client: Redis = state, **declared: Any) -> Pipeline:
@@ -54,7 +55,7 @@ def make(state: Redis, sandbox: Sandbox) -> Iterator[MakePipeline]:
         lane = open_lane(provider, None, client, client, Cache(client))
         return Pipeline(lambda _: lane, inline_wait=inline_wait, watcher=Watcher(Metrics()))
 
-    yield pipeline
+    return pipeline
 
 
 def ask(pipeline: Pipeline, request: Request = PERMITS, claim: Claim | None = None) -> Answer:
@@ -223,8 +224,9 @@ def test_no_call_leaves_while_redis_is_away(make: MakePipeline, sandbox: Sandbox
     """An unmetered call can get a key banned; a late one only waits."""
     nowhere = connect("redis://127.0.0.1:1/0", connect_timeout=0.2)
 
+    pipeline = make(client=nowhere)
+
     with pytest.raises(StateUnavailable):
-        pipeline = make(client=nowhere)
         pipeline.call(lane_of(pipeline), PERMITS, Claim())
 
     assert arrived(sandbox) == 0
@@ -279,7 +281,7 @@ def test_an_operation_hears_errors_where_it_asked(make: MakePipeline, sandbox: S
 def test_twenty_calls_through_one_breaker_are_in_flight_together(
     make: MakePipeline, sandbox: Sandbox
 ) -> None:
-    """pybreaker's own call holds a lock for the whole call; ours holds none."""
+    """Pybreaker's own call holds a lock for the whole call; ours holds none."""
     breaker = lane_of(make()).breaker
     together = threading.Barrier(20, timeout=10)
 
@@ -314,3 +316,30 @@ def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"
         time.sleep(0.005)
+
+
+def test_a_post_that_may_have_arrived_is_in_doubt(make: MakePipeline, sandbox: Sandbox) -> None:
+    """It is neither a failure to be tried again nor an answer."""
+    sandbox.control.fault("nyc_open_data", mode="reset")
+    pipeline = make()
+
+    with pytest.raises(CallInDoubt):
+        ask(pipeline, Request(path="/x", method="POST", data={}))
+    with pytest.raises(ProviderUnavailable):
+        ask(pipeline, Request(path="/x", method="POST", data={}, pure=True))
+
+
+def test_a_post_that_never_left_is_a_plain_failure(make: MakePipeline) -> None:
+    """Nobody was there to hear it."""
+    pipeline = make(base_url="http://127.0.0.1:1")
+
+    with pytest.raises(ProviderUnavailable):
+        ask(pipeline, Request(path="/x", method="POST", data={}))
+
+
+def test_a_throttled_post_was_not_acted_on(make: MakePipeline, sandbox: Sandbox) -> None:
+    """429 says that nobody looked at it."""
+    sandbox.control.fault("nyc_open_data", mode="throttle", retry_after="1")
+
+    with pytest.raises(ProviderThrottled):
+        ask(make(), Request(path="/x", method="POST", data={}))

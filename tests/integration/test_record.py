@@ -119,9 +119,7 @@ def test_a_begin_repeated_after_a_lost_reply_admits_once(state: Redis) -> None:
     assert state.zcard(keys("acme").leases) == 2
 
 
-def test_a_waiting_call_comes_back_when_its_time_has_come(
-    records: Records, gate: Gate, state: Redis
-) -> None:
+def test_a_waiting_call_comes_back_when_its_time_has_come(records: Records, gate: Gate, state: Redis) -> None:
     """Held back costs no attempt, and no message lies anywhere meanwhile."""
     records.write("t1", '["m"]')
     runner = claim()
