@@ -6,16 +6,18 @@ Both questions are one script each, on Redis's own clock; see ``lua/begin.lua`` 
 
 from __future__ import annotations
 
+import os
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from worker.days import day_ends
 from worker.errors import StateUnavailable
 from worker.keys import keys
+from worker.policy import Policy
 from worker.scripts import Script, script
 
 if TYPE_CHECKING:
@@ -39,9 +41,8 @@ def _server_clock() -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What the gate says to one call. Times in seconds."""
+class Decision(NamedTuple):
+    """What the gate says to one call. Times in seconds; ``at`` is Redis's clock."""
 
     word: str
     wait: float
@@ -77,10 +78,9 @@ class Gate:
         self._now = now
         self.provider = provider
         self.keys = keys(provider.name)
+        self._shared = [self.keys.breaker, self.keys.limits, self.keys.leases, self.keys.probes]
+        self._policy = Policy(provider)
         self._begin, self._finish = script("begin"), script("finish")
-        self._lease = round((provider.timeouts.total + 5) * 1000)
-        self._limits = _limit_arguments(provider)
-        self._breaker = _breaker_arguments(provider)
 
     def begin(self, claim: Claim, *, flight: str = "", lease: float = 30.0) -> tuple[Decision, Report]:
         """Whether a call may go out now; one round trip.
@@ -96,38 +96,21 @@ class Gate:
         Raises:
             StateUnavailable: Redis does not answer; the call must not be made.
         """
-        nonce = secrets.token_hex(8)
-        at = self.keys
-        flight_key = at.flight(flight)
-        home = claim.keys or at
-        reply = self._ask(
-            self._begin,
-            [
-                at.breaker,
-                at.limits,
-                at.leases,
-                at.probes,
-                home.queued,
-                home.running,
-                home.waiting,
-                home.call(claim.task_id),
-                flight_key,
-            ],
-            [
-                self._now(),
-                nonce,
-                self._lease,
-                *self._limits,
-                *self._day_ends(),
-                self.provider.max_concurrency or 0,
-                *self._breaker,
-                claim.task_id,
-                claim.token,
-                round(lease * 1000),
-                claim.message,
-                "1" if flight else "",
-            ],
-        )
+        nonce = _nonce()
+        home = claim.keys or self.keys
+        flight_key = self.keys.flight(flight)
+        names = [*self._shared, *home.indexes, home.call(claim.task_id), flight_key]
+        args = [
+            self._now(),
+            nonce,
+            self._policy.packed,
+            claim.task_id,
+            claim.token,
+            round(lease * 1000),
+            claim.message,
+            "1" if flight else "",
+        ]
+        reply = self._ask(self._begin, names, args)
         claim.heard(
             token=reply[2],
             attempt=reply[3],
@@ -136,7 +119,7 @@ class Gate:
             first_failed_at=reply[10] / 1000,
             now=reply[9] / 1000,
         )
-        return _decision(reply), Report(self, nonce, flight_key)
+        return _decision(reply), Report(self, nonce, flight_key if flight else "")
 
     def finish(
         self,
@@ -156,39 +139,27 @@ class Gate:
             The state that the breaker moved to, or ``""``; and the fate, ``fenced`` when the
             record had been taken over and was left alone.
         """
-        at = self.keys
-        home = claim.keys or at
-        reply = self._ask(
-            self._finish,
-            [
-                at.breaker,
-                at.limits,
-                at.leases,
-                at.probes,
-                home.queued,
-                home.running,
-                home.waiting,
-                home.call(claim.task_id),
-                report.flight if report else at.flight(""),
-                home.dlq,
-            ],
-            [
-                self._now(),
-                report.nonce if report else "",
-                report.outcome if report else "",
-                round(report.pause * 1000) if report else 0,
-                *self._breaker,
-                claim.task_id,
-                claim.token,
-                fate,
-                round(wait * 1000),
-                attempt,
-                round(backoff * 1000),
-                reason,
-                letter,
-                LINGER,
-            ],
-        )
+        home = claim.keys or self.keys
+        flight_key = (report and report.flight) or self.keys.flight("")
+        names = [*self._shared, *home.indexes, home.call(claim.task_id), flight_key, home.dlq]
+        args = [
+            self._now(),
+            report.nonce if report else "",
+            report.outcome if report else "",
+            round(report.pause * 1000) if report else 0,
+            self._policy.packed,
+            "1" if report and report.flight else "",
+            claim.task_id,
+            claim.token,
+            fate,
+            round(wait * 1000),
+            attempt,
+            round(backoff * 1000),
+            reason,
+            letter,
+            LINGER,
+        ]
+        reply = self._ask(self._finish, names, args)
         return _text(reply[0]), _text(reply[1])
 
     def _ask(self, what: Script, names: Sequence[str], args: Sequence[Any]) -> Any:
@@ -203,40 +174,28 @@ class Gate:
         except RedisError as gone:
             raise StateUnavailable from gone
 
-    def _day_ends(self) -> tuple[int, int, int]:
-        return day_ends(self.provider.quota.zone) if self.provider.quota else (0, 0, 0)
-
-
-def _limit_arguments(provider: Provider) -> tuple[Any, ...]:
-    rate = provider.rate
-    return (
-        rate.per_second / 1000 if rate else 0,
-        rate.burst if rate else 0,
-        provider.quota.limit if provider.quota else 0,
-    )
-
-
-def _breaker_arguments(provider: Provider) -> tuple[Any, ...]:
-    rule = provider.breaker
-    return (
-        rule.failures or 0,
-        rule.window if rule.ratio is not None else 0,
-        rule.ratio or 0,
-        round(rule.reset_after * 1000),
-        rule.successes,
-        rule.probes,
-    )
-
 
 def _decision(reply: Any) -> Decision:
     return Decision(
-        word=_text(reply[0]),
-        wait=reply[1] / 1000,
-        moved=_text(reply[6]),
-        tokens=reply[7] / 1000,
-        quota_left=None if reply[8] < 0 else reply[8],
-        at=reply[9] / 1000,
+        _text(reply[0]),
+        reply[1] / 1000,
+        _text(reply[6]),
+        reply[7] / 1000,
+        None if reply[8] < 0 else reply[8],
+        reply[9] / 1000,
     )
+
+
+_count = count()
+_process = (0, "")
+
+
+def _nonce() -> str:
+    """A name for one call that no other call of the fleet has: a process's own, and a number."""
+    global _process  # noqa: PLW0603 - a forked child must not go on with its parent's
+    if _process[0] != os.getpid():
+        _process = (os.getpid(), secrets.token_hex(8))
+    return f"{_process[1]}-{next(_count):x}"
 
 
 def _text(value: bytes | str) -> str:

@@ -33,7 +33,19 @@ WRITABLE = "narrows:{upkeep}:writable"
 class Keys:
     """The keys of one provider, written out once."""
 
-    __slots__ = ("_prefix", "breaker", "dlq", "leases", "limits", "probes", "queued", "running", "waiting")
+    __slots__ = (
+        "_call",
+        "_prefix",
+        "breaker",
+        "dlq",
+        "indexes",
+        "leases",
+        "limits",
+        "probes",
+        "queued",
+        "running",
+        "waiting",
+    )
 
     def __init__(self, provider: str) -> None:
         self._prefix = f"narrows:{{{provider}}}:"
@@ -45,10 +57,12 @@ class Keys:
         self.running = f"{self._prefix}running"
         self.waiting = f"{self._prefix}waiting"
         self.dlq = f"dlq:{provider}"
+        self.indexes = (self.queued, self.running, self.waiting)
+        self._call = f"{self._prefix}call:"
 
     def call(self, task_id: str) -> str:
         """The record of one call."""
-        return f"{self._prefix}call:{task_id}"
+        return self._call + task_id
 
     def flight(self, fingerprint: str) -> str:
         """Who asks this request just now."""
@@ -57,19 +71,6 @@ class Keys:
     def cached(self, fingerprint: str) -> str:
         """The stored answer to this request."""
         return f"{self._prefix}cache:{fingerprint}"
-
-    @property
-    def gate(self) -> list[str]:
-        """The seven keys that begin and finish share, in their order."""
-        return [
-            self.breaker,
-            self.limits,
-            self.leases,
-            self.probes,
-            self.queued,
-            self.running,
-            self.waiting,
-        ]
 
 
 @cache

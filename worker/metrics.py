@@ -90,7 +90,7 @@ class Metrics:
         self._refusals(provider).inc()
 
     def republished(self, provider: str, reason: str) -> None:
-        """A call was published again; *reason* is ``lost`` (its worker was) or ``unclaimed`` (its message)."""
+        """A call was published again: ``lost`` with its worker, or ``unclaimed`` after its message."""
         self._copies(provider, reason).inc()
 
     def retried(self, provider: str) -> None:

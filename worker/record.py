@@ -62,7 +62,7 @@ class Records:
     def __init__(self, redis: Redis, line: Commands, provider: str) -> None:
         self._redis, self._line = redis, line
         self.keys = keys(provider)
-        self._indexes = [self.keys.queued, self.keys.running, self.keys.waiting]
+        self._indexes = self.keys.indexes
 
     def write(self, task_id: str, message: str, due: int | None = None) -> bool:
         """Whether the call's message is to be published now.
@@ -113,7 +113,9 @@ class Records:
             depth: Messages in the provider's queue.
         """
         args = ["", self.keys.call(""), BATCH, round(grace * 1000), depth, FATAL_LOSSES, FATAL_PUBLISHES]
-        flat: list[Any] = script("reconcile")(self._line, [*self._indexes, self.keys.limits], args)
+        flat: list[Any] = script("reconcile")(
+            self._line, [*self._indexes, self.keys.limits, self.keys.leases], args
+        )
         return [
             Found(task_id=flat[n].decode(), message=flat[n + 1], kind=flat[n + 2].decode(), token=flat[n + 3])
             for n in range(0, len(flat), 4)

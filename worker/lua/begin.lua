@@ -1,7 +1,7 @@
 --[[
 begin: may this call go out now, and is it ours to make?
 
-include record breaker limits
+include policy record breaker limits
 
 The claim, the breaker, the cooldown, the quota, the leases and the bucket are asked in one step,
 because a worker that asked them one by one would act on answers that other workers had already
@@ -14,10 +14,9 @@ KEYS[1..4]  breaker hash, limits hash, leases zset, probes zset
 KEYS[5..7]  queued, running, waiting: zsets of task ids
 KEYS[8]     the call's record, hash      (any name when ARGV id is "")
 KEYS[9]     the request's flight, string (any name when ARGV flown is "")
-ARGV        now ("" for this server's clock), nonce, call lease ms, rate per ms, burst, quota,
-            day end ms x3, most at once, failures, window, ratio, reset ms, successes, probes,
-            id ("" for a call without a record), held token (0: claim it), record lease ms,
-            message ("" when a missing record is to be reported), flown ("1": share the flight)
+ARGV        now ("" for this server's clock), nonce, policy (see policy.lua), id ("" for a call without
+            a record), held token (0: claim it), record lease ms, message ("" when a missing record
+            is to be reported), flown ("1": share the flight)
 
 returns  {verdict, wait ms, token, attempt, backoff ms, created_at, moved, tokens x1000, quota left, now,
           first_failed_at (0: never)}
@@ -29,33 +28,21 @@ returns  {verdict, wait ms, token, attempt, backoff ms, created_at, moved, token
 O(log n) in the calls of the provider. Caller: worker/gate.py. Undo: finish.lua.
 ]]
 
-local now = tonumber(ARGV[1])
-if not now then
-  local t = redis.call('TIME')
-  now = t[1] * 1000 + math.floor(t[2] / 1000)
-end
-local nonce, call_lease, most = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[10])
-local policy = {
-  rate = tonumber(ARGV[4]), burst = tonumber(ARGV[5]), quota = tonumber(ARGV[6]),
-  day_ends = { tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]) },
-  failures = tonumber(ARGV[11]), window = tonumber(ARGV[12]), ratio = tonumber(ARGV[13]),
-  reset_after = tonumber(ARGV[14]), successes = tonumber(ARGV[15]), probes = tonumber(ARGV[16]),
-}
-local id, held = ARGV[17], tonumber(ARGV[18])
-local indexes = { queued = KEYS[5], running = KEYS[6], waiting = KEYS[7] }
+local now, nonce, policy = clock(ARGV[1]), ARGV[2], policy_read(ARGV[3])
+local id, flown = ARGV[4], ARGV[8] == '1'
 
-local record = { token = 0, attempt = 0, backoff = 0, created_at = now, published_at = now,
-  first_failed_at = 0 }
+local record = { token = 0, attempt = 0, backoff = 0, created_at = now, published_at = 0, first_failed_at = 0 }
 if id ~= '' then
   local verdict
-  verdict, record = record_claim(KEYS[8], indexes, id, held, nonce, tonumber(ARGV[19]), ARGV[20], now)
+  local indexes = { queued = KEYS[5], running = KEYS[6], waiting = KEYS[7] }
+  verdict, record = record_claim(KEYS[8], indexes, id, tonumber(ARGV[5]), nonce, tonumber(ARGV[6]), ARGV[7], now)
   if verdict ~= 'ok' then return { verdict, 0, 0, 0, 0, record.created_at, '', 0, -1, now, 0 } end
 end
 
 local limits = limits_read(KEYS[2], policy, now)
 local reason, wait = 'admit', 0
 local function hold(why, ms)
-  if ms and ms > wait then reason, wait = why, ms end
+  if why and ms > wait then reason, wait = why, ms end
 end
 local function reply(verdict, ms, moved)
   local left = policy.quota > 0 and policy.quota - limits.quota_used or -1
@@ -63,33 +50,27 @@ local function reply(verdict, ms, moved)
     math.floor(limits.tokens * 1000), left, now, record.first_failed_at }
 end
 
-if redis.call('ZSCORE', KEYS[3], nonce) then return reply('admit', 0, '') end
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
-local breaker = breaker_read(KEYS[1])
-local why, ms, probe = breaker_denies(breaker, KEYS[4], policy, now)
+local why, ms, probing = breaker_denies(KEYS[1], KEYS[4], policy, now)
 hold(why, ms)
 hold('cooldown', limits.cooldown_until - now)
 hold('quota', quota_wait(limits, policy, now))
-if most > 0 and redis.call('ZCARD', KEYS[3]) >= most then
-  hold('concurrency', tonumber(redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')[2]) - now)
+if policy.most > 0 and redis.call('ZCOUNT', KEYS[3], '(' .. now, '+inf') >= policy.most then
+  hold('concurrency', tonumber(redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. now, '+inf', 'WITHSCORES',
+    'LIMIT', 0, 1)[2]) - now)
 end
 hold('bucket', bucket_wait(limits, policy))
-if ARGV[21] == '1' and redis.call('EXISTS', KEYS[9]) == 1 then
+if flown and redis.call('EXISTS', KEYS[9]) == 1 then
   hold('in_flight', math.max(redis.call('PTTL', KEYS[9]), 1))
 end
+if wait > 0 and redis.call('ZSCORE', KEYS[3], nonce) then return reply('admit', 0, '') end
 if wait > 0 then return reply(reason, wait, '') end
 
+if redis.call('ZADD', KEYS[3], 'NX', now + policy.lease, nonce) == 0 then return reply('admit', 0, '') end
 limits.claimed_through = math.max(limits.claimed_through, record.published_at)
 limits_spend(KEYS[2], limits, policy, now)
-limits.quota_used = limits.quota_used + 1
-redis.call('ZADD', KEYS[3], now + call_lease, nonce)
-if ARGV[21] == '1' then redis.call('SET', KEYS[9], nonce, 'PX', call_lease) end
-local moved = ''
-if probe then
-  redis.call('ZADD', KEYS[4], now + call_lease, nonce)
-  if breaker.state == 'open' then
-    redis.call('HSET', KEYS[1], 'state', 'half_open')
-    moved = 'half_open'
-  end
-end
-return reply('admit', 0, moved)
+if flown then redis.call('SET', KEYS[9], nonce, 'PX', policy.lease) end
+if not probing then return reply('admit', 0, '') end
+redis.call('ZADD', KEYS[4], now + policy.lease, nonce)
+if probing ~= 'open' then return reply('admit', 0, '') end
+redis.call('HSET', KEYS[1], 'state', 'half_open')
+return reply('admit', 0, 'half_open')

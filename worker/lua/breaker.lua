@@ -10,7 +10,6 @@ The breaker's rules, shared by begin and finish. Included, never run alone.
        successes   probes that succeeded in a row
   probes zset {nonce -> lease end}: a killed worker's probe comes back by itself
 
-policy {failures, window, ratio, reset_after, successes, probes}; 0 switches a rule off.
 ]]
 
 local function breaker_read(key)
@@ -21,16 +20,18 @@ local function breaker_read(key)
   }
 end
 
--- returns reason, wait; or nil and whether the call would be a probe
-local function breaker_denies(b, probes_key, policy, now)
-  if b.state == 'closed' then return nil, 0, false end
-  if b.open_until > now then return 'breaker', b.open_until - now end
+-- returns reason and wait, or nil, 0 and the state that makes the call a probe
+local function breaker_denies(key, probes_key, policy, now)
+  local b = redis.call('HMGET', key, 'state', 'open_until')
+  if not b[1] or b[1] == 'closed' then return nil, 0 end
+  local open_until = tonumber(b[2] or 0)
+  if open_until > now then return 'breaker', open_until - now end
   redis.call('ZREMRANGEBYSCORE', probes_key, '-inf', now)
   if redis.call('ZCARD', probes_key) >= policy.probes then
     local first = redis.call('ZRANGE', probes_key, 0, 0, 'WITHSCORES')
     return 'probing', tonumber(first[2]) - now
   end
-  return nil, 0, true
+  return nil, 0, b[1]
 end
 
 local function breaker_open(key, probes_key, policy, now)
@@ -49,9 +50,9 @@ local function trips(policy, failures, window)
 end
 
 -- one outcome of a call that held a lease; returns the state moved to, or ''
-local function breaker_hears(key, probes_key, policy, was_probe, failed, now)
+local function breaker_hears(key, probes_key, policy, nonce, failed, now)
   local b = breaker_read(key)
-  if b.state == 'half_open' and was_probe then
+  if b.state == 'half_open' and redis.call('ZREM', probes_key, nonce) == 1 then
     if failed then return breaker_open(key, probes_key, policy, now) end
     if b.successes + 1 >= policy.successes then
       redis.call('DEL', key, probes_key)

@@ -1,6 +1,8 @@
 --[[
 breaker_set: a person moves the breaker, for the whole fleet at once.
 
+include policy
+
 KEYS[1..2]  breaker hash, probes zset
 ARGV        now ("" for this server's clock), wanted (open | closed | half_open), ms to stay open
 
@@ -9,11 +11,7 @@ returns  the state before
 O(1). Caller: worker/breaker.py.
 ]]
 
-local now = tonumber(ARGV[1])
-if not now then
-  local t = redis.call('TIME')
-  now = t[1] * 1000 + math.floor(t[2] / 1000)
-end
+local now = clock(ARGV[1])
 local before = redis.call('HGET', KEYS[1], 'state') or 'closed'
 redis.call('DEL', KEYS[1], KEYS[2])
 if ARGV[2] == 'open' then

@@ -20,6 +20,6 @@ if state ~= 'running' then
   redis.call('HSET', KEYS[4], 'state', 'ended')
   redis.call('HDEL', KEYS[4], 'message')
   redis.call('PEXPIRE', KEYS[4], tonumber(ARGV[2]))
-  record_index({ queued = KEYS[1], running = KEYS[2], waiting = KEYS[3] }, ARGV[1], 'ended', 0)
+  record_index({ queued = KEYS[1], running = KEYS[2], waiting = KEYS[3] }, ARGV[1], state, 'ended')
 end
 return state

@@ -1,6 +1,8 @@
 --[[
 extend: the worker still runs these calls.
 
+include policy
+
 KEYS[1]  running, zset of task ids
 ARGV     now ("" for this server's clock), lease ms, record key prefix, then id and token in turn
 
@@ -9,11 +11,7 @@ returns  how many leases were extended; calls that another worker took over are 
 O(n log m). Caller: worker/reconciler.py, the heartbeat of long tasks.
 ]]
 
-local now = tonumber(ARGV[1])
-if not now then
-  local t = redis.call('TIME')
-  now = t[1] * 1000 + math.floor(t[2] / 1000)
-end
+local now = clock(ARGV[1])
 local ends, extended = now + tonumber(ARGV[2]), 0
 for n = 4, #ARGV, 2 do
   local key = ARGV[3] .. ARGV[n]

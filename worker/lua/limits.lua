@@ -12,7 +12,6 @@ Token bucket, cooldown and daily quota, shared by begin and finish. Included, ne
                         25 hours from now, for callers whose clock is off by days
        claimed_through  publishing time of the youngest call ever claimed
 
-policy {rate (tokens per ms), burst, quota, day_ends {ms, ms, ms}}; 0 switches a rule off.
 The bucket is Turner's token bucket ("New directions in communications", IEEE
 Communications Magazine 24(10), 1986), refilled when it is read.
 ]]
@@ -51,8 +50,11 @@ end
 
 local function limits_spend(key, limits, policy, now)
   redis.call('HSET', key, 'tokens', limits.tokens - (policy.rate > 0 and 1 or 0), 'at', now,
-    'quota_used', limits.quota_used + 1, 'quota_until', limits.quota_until,
     'claimed_through', limits.claimed_through)
+  if policy.quota > 0 then
+    limits.quota_used = limits.quota_used + 1
+    redis.call('HSET', key, 'quota_used', limits.quota_used, 'quota_until', limits.quota_until)
+  end
 end
 
 -- nobody calls until `ends`; then the bucket starts from empty

@@ -1,7 +1,7 @@
 --[[
 reconcile: which calls does nobody run that somebody should?
 
-include record
+include policy record
 
 Three kinds: the worker's lease ran out; the wait is over; the message is gone. A message counts as gone
 when its call is older than the grace and younger calls were claimed before it, or more calls are
@@ -11,6 +11,7 @@ caller dies before it publishes, the same rule finds the call again.
 
 KEYS[1..3]  queued, running, waiting: zsets of task ids
 KEYS[4]     limits hash, read for claimed_through
+KEYS[5]     leases zset, cleared of those that ran out
 ARGV        now ("" for this server's clock), record key prefix, most, grace ms, messages in the
             broker, losses that end a call, unclaimed copies that end a call
 
@@ -21,44 +22,41 @@ returns  a flat list of id, message, kind, token
 O(log n) per call returned, at most `most` of each kind. Caller: worker/reconciler.py, every worker.
 ]]
 
-local now = tonumber(ARGV[1])
-if not now then
-  local t = redis.call('TIME')
-  now = t[1] * 1000 + math.floor(t[2] / 1000)
-end
+local now = clock(ARGV[1])
 local prefix, most, grace = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local depth = tonumber(ARGV[5])
 local fatal = { losses = tonumber(ARGV[6]), publishes = tonumber(ARGV[7]) }
 local indexes = { queued = KEYS[1], running = KEYS[2], waiting = KEYS[3] }
 local found = {}
+redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now)
 
-local function take(id, kind, count)
+local function take(id, from, kind, count)
   local key = prefix .. id
   local message = redis.call('HGET', key, 'message')
-  if not message then return record_index(indexes, id, 'ended', 0) end
+  if not message then return record_index(indexes, id, from, 'ended') end
   local token = 0
   if count and redis.call('HINCRBY', key, count, 1) >= fatal[count] then
     kind, token = 'poison', redis.call('HINCRBY', key, 'token', 1)
     redis.call('HSET', key, 'state', 'running', 'lease_until', now + 3 * grace)
-    record_index(indexes, id, 'running', now + 3 * grace)
+    record_index(indexes, id, from, 'running', now + 3 * grace)
   else
     redis.call('HSET', key, 'state', 'queued', 'published_at', now)
-    record_index(indexes, id, 'queued', now)
+    record_index(indexes, id, from, 'queued', now)
   end
   for _, value in ipairs({ id, message, kind, token }) do found[#found + 1] = value end
 end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', indexes.running, '-inf', now, 'LIMIT', 0, most)) do
-  take(id, 'lost', 'losses')
+  take(id, 'running', 'lost', 'losses')
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', indexes.waiting, '-inf', now, 'LIMIT', 0, most)) do
-  take(id, 'due')
+  take(id, 'waiting', 'due')
 end
 local claimed = tonumber(redis.call('HGET', KEYS[4], 'claimed_through') or 0)
 local missing = redis.call('ZCARD', indexes.queued) - #found / 4 - depth
 local overtaken = math.min(now - grace, claimed - grace)
 local old = redis.call('ZRANGEBYSCORE', indexes.queued, '-inf', now - grace, 'WITHSCORES', 'LIMIT', 0, most)
 for n = 1, #old, 2 do
-  if (n + 1) / 2 <= missing or tonumber(old[n + 1]) < overtaken then take(old[n], 'unclaimed', 'publishes') end
+  if (n + 1) / 2 <= missing or tonumber(old[n + 1]) < overtaken then take(old[n], 'queued', 'unclaimed', 'publishes') end
 end
 return found

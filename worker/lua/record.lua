@@ -17,11 +17,9 @@ A call's record, shared by all scripts. Included, never run alone.
 The index that matches the state has the id: queued, running or waiting.
 ]]
 
-local function record_index(keys, id, state, score)
-  for name, key in pairs(keys) do
-    if name ~= state then redis.call('ZREM', key, id) end
-  end
-  if keys[state] then redis.call('ZADD', keys[state], score, id) end
+local function record_index(keys, id, from, to, score)
+  if from ~= to and keys[from] then redis.call('ZREM', keys[from], id) end
+  if keys[to] then redis.call('ZADD', keys[to], score, id) end
 end
 
 -- returns verdict, token, fields
@@ -55,20 +53,22 @@ local function record_claim(key, keys, id, held, nonce, lease, message, now)
   record.token = record.token + 1
   redis.call('HSET', key, 'state', 'running', 'token', record.token, 'owner', nonce, 'publishes', 0,
     'lease_until', now + lease)
-  record_index(keys, id, 'running', now + lease)
+  record_index(keys, id, f[1], 'running', now + lease)
   return 'ok', record
 end
 
--- whether the holder of `token` may still change the record (0: it was never claimed)
+-- whether the holder of `token` may still change the record (0: it was never claimed), its state,
+-- and whether its producer did not write it
 local function record_mine(key, token)
-  local f = redis.call('HMGET', key, 'state', 'token')
-  if token > 0 then return f[1] == 'running' and tonumber(f[2]) == token end
-  return f[1] ~= 'running' and f[1] ~= 'ended'
+  local f = redis.call('HMGET', key, 'state', 'token', 'bare')
+  local mine = f[1] ~= 'running' and f[1] ~= 'ended'
+  if token > 0 then mine = f[1] == 'running' and tonumber(f[2]) == token end
+  return mine, f[1], f[3]
 end
 
-local function record_end(key, keys, id, linger)
-  record_index(keys, id, 'ended', 0)
-  if redis.call('HEXISTS', key, 'bare') == 1 then
+local function record_end(key, keys, id, from, bare, linger)
+  record_index(keys, id, from, 'ended')
+  if bare then
     redis.call('HSET', key, 'state', 'ended')
     redis.call('HDEL', key, 'message')
     redis.call('PEXPIRE', key, linger)
