@@ -16,13 +16,17 @@ def _configuration() -> dict[str, Any]:
     from config.celery import celery_settings
     from config.settings import settings
 
-    return celery_settings(settings())
+    chosen = celery_settings(settings())
+    if chosen["result_backend"].startswith(("redis://", "rediss://")):
+        chosen["result_backend"] = f"worker.results:Results+{chosen['result_backend']}"
+    return chosen
 
 
 app = Celery(
     "narrows",
     amqp="worker.publishing:RecordedAMQP",
     control="worker.revocation:RecordedControl",
+    events="worker.events:PacedEvents",
     include=["tasks"],
 )
 app.add_defaults(_configuration)
