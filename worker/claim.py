@@ -33,6 +33,7 @@ class Claim:
     Attributes:
         home: The provider whose indexes hold the record.
         recorded: The producer wrote the record; a call enqueued by bare name gets it from us.
+        silent: No result will tell late copies that it ended.
         rebuild: The message as JSON, for a record that has to be written here.
         ended: Whether the task has its result already.
         token: Fencing token; 0 until the first begin.
@@ -49,6 +50,7 @@ class Claim:
     home: str = ""
     task_id: str = ""
     recorded: bool = False
+    silent: bool = False
     rebuild: Callable[[], str] = str
     ended: Callable[[], bool] = _never
     lease: float = RECORD_LEASE

@@ -24,6 +24,9 @@ dead letters and log lines.
           ArgumentsInvalid, CredentialsRefused, RequestInvalid,
           ResourceMissing, ResponseUnreadable, WorkerLost
 
+EnqueueFailed and ArgumentsInvalid are also kombu's OperationalError and EncodeError: callers of
+``delay`` know those, and Celery's tracer fails a task properly when a next step raises them.
+
 No message holds an argument's value, a body, a header or a query string.
 Seconds are floats.
 """
@@ -31,6 +34,8 @@ Seconds are floats.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
+
+from kombu.exceptions import EncodeError, OperationalError
 
 if TYPE_CHECKING:
     from worker.breaker import BreakerOpen as CircuitBreakerOpenError
@@ -89,8 +94,8 @@ class CacheError(NarrowsError):
     code = "cache_error"
 
 
-class EnqueueFailed(NarrowsError):
-    """The call was not taken; nothing of it will run."""
+class EnqueueFailed(NarrowsError, OperationalError):
+    """The call was not taken."""
 
     code = "enqueue_failed"
 
@@ -247,7 +252,7 @@ class CallRejected(CallError):
         self.status = status
 
 
-class ArgumentsInvalid(CallRejected, ValueError):
+class ArgumentsInvalid(CallRejected, ValueError, EncodeError):
     """An argument is not of the kind the task takes."""
 
     code = "validation_error"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from worker.errors import StateUnavailable
 from worker.keys import keys
@@ -29,9 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Decision", "Gate", "Report"]
 
-LINGER = 3_600_000
-"""Milliseconds that an ended record stays where late copies may still arrive: an hour, twelve times
-the visibility timeout."""
+LINGER = 600_000
+"""Milliseconds that an ended record stays where late copies may still come: twice the visibility timeout."""
 
 Outcome = Literal["success", "failure", "neutral", "throttled"]
 Fate = Literal["keep", "end", "wait", "dead"]
@@ -121,6 +121,24 @@ class Gate:
         )
         return _decision(reply), Report(self, nonce, flight_key if flight else "")
 
+    def claim(self, claim: Claim) -> str:
+        """``ok`` when the task's record is now ours, else why not; one round trip.
+
+        For a task that may be answered without a begin, and whose next steps must not start twice.
+        """
+        home = claim.keys or self.keys
+        args = [self._now(), _nonce(), claim.task_id, round(claim.lease * 1000), claim.message]
+        reply = self._ask(script("claim"), [*home.indexes, home.call(claim.task_id)], args)
+        claim.heard(
+            token=reply[1],
+            attempt=reply[2],
+            backoff=reply[3] / 1000,
+            created_at=reply[4] / 1000,
+            first_failed_at=reply[5] / 1000,
+            now=reply[6] / 1000,
+        )
+        return _text(reply[0])
+
     def finish(
         self,
         report: Report | None,
@@ -158,6 +176,8 @@ class Gate:
             reason,
             letter,
             LINGER,
+            "1" if claim.recorded else "",
+            "1" if claim.silent else "",
         ]
         reply = self._ask(self._finish, names, args)
         return _text(reply[0]), _text(reply[1])
@@ -166,7 +186,7 @@ class Gate:
         """Run *what*; once more when the connection was gone, which both scripts allow for."""
         try:
             return what(self._redis, names, args)
-        except RedisConnectionError:
+        except (RedisConnectionError, RedisTimeout):
             try:
                 return what(self._redis, names, args)
             except RedisError as gone:

@@ -14,7 +14,7 @@ integer milliseconds since the epoch on Redis's own clock. Expiry only collects 
     narrows:{p}:queued              zset    task id -> when its message was published      while queued
     narrows:{p}:running             zset    task id -> end of its worker's lease           while running
     narrows:{p}:waiting             zset    task id -> when it may run again               while waiting
-    narrows:{p}:flight:<print>      string  nonce of the call that asks this, or landed    one call's lease
+    narrows:{p}:flight:<print>      string  who asks this: a task id, a nonce, or landed   one call's lease
     narrows:{p}:cache:<print>       string  an answer (see worker/cache.py), cache Redis   fresh + stale time
     narrows:{upkeep}:writable       string  1, to see that writing works                   one second
     dlq:<p>                         list    JSON dead letters, oldest first                until replayed

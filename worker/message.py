@@ -10,7 +10,7 @@ from kombu.utils.json import dumps, loads
 if TYPE_CHECKING:
     from celery.app.task import Context
 
-__all__ = ["frozen", "of_request", "thawed"]
+__all__ = ["frozen", "of_request", "request_of", "thawed"]
 
 _HEADERS = (
     "lang", "task", "id", "shadow", "eta", "expires", "group", "group_index", "retries", "timelimit",
@@ -55,3 +55,12 @@ def of_request(request: Context, name: str, provider: str) -> str:
     }
     body = [list(request.args or ()), dict(request.kwargs or {}), parts]
     return str(dumps([headers, properties, body, {"queue": provider}]))
+
+
+def request_of(text: str | bytes) -> Context:
+    """The request that a worker would have had: Celery tells chords, chains and errbacks by it."""
+    from celery.app.task import Context
+
+    message, _ = thawed(text)
+    args, kwargs, embedded = message.body
+    return Context({**message.headers, **embedded, **message.properties, "args": args, "kwargs": kwargs})

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from celery.app.amqp import AMQP
 
 from worker import registry
-from worker.errors import EnqueueFailed
+from worker.errors import ArgumentsInvalid, EnqueueFailed
 from worker.message import frozen, thawed
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class RecordedAMQP(AMQP):
         mark = {**(message.headers.get("narrows") or {}), **(options.get("headers") or {}).pop("narrows", {})}
         message.headers["narrows"] = {**mark, "recorded": True}
         task_id, provider = message.headers["id"], name.partition(".")[0]
+        _own_queue(name, provider, options.get("queue"))
         due = _milliseconds(message.headers.pop("eta", None))
         message.headers["eta"] = None
         records = engine().records(provider)
@@ -70,6 +71,13 @@ class RecordedAMQP(AMQP):
         except Exception as why:  # noqa: BLE001 - whatever stopped it, nothing stays half done
             text = f"{name}: the broker does not take messages ({type(why).__name__})"
             raise EnqueueFailed(f"{text}; {records.undone(task_id)}") from None
+
+
+def _own_queue(name: str, provider: str, queue: Any) -> None:
+    """A call outside of its provider's queue would be taken for lost, and published again."""
+    chosen = getattr(queue, "name", queue)
+    if chosen not in {None, provider}:
+        raise ArgumentsInvalid(f"{name}: queue: takes {provider!r}, its provider's, which is the default")
 
 
 def _milliseconds(eta: str | None) -> int | None:

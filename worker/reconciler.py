@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from celery import states
@@ -18,7 +19,8 @@ from redis.exceptions import RedisError
 from worker import registry
 from worker.claim import Claim
 from worker.errors import NarrowsError, WorkerLost
-from worker.message import thawed
+from worker.message import request_of, thawed
+from worker.record import BATCH
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -116,23 +118,34 @@ class Reconciler:
         return any(first and first[0][1] <= now - wait for first, wait in ripe)
 
     def _sweep(self, name: str) -> int:
-        records = self._engine.records(name)
-        found = records.orphans(grace=self._grace, depth=self._depth(name))
-        for orphan in found:
-            try:
-                self._adopt(name, orphan)
-            except PASSING:
-                raise
-            except Exception:
-                # One record that cannot be read must not keep the others waiting.
-                extra = {"integration.provider": name, "task_id": orphan.task_id}
-                logger.exception("call not published again", extra=extra)
-        return len(found)
+        records, most = self._engine.records(name), self._most_due(name)
+        self._app.backend.get_task_meta("narrows-sweep")  # before anything is counted: no results, no sweep
+        swept = 0
+        while found := records.orphans(grace=self._grace, depth=self._depth(name), due=most):
+            swept += len(found)
+            interrupted = [why for orphan in found if (why := self._adopted(name, orphan))]
+            if interrupted:
+                raise interrupted[0]
+            if len(found) < most:
+                break
+        return swept
+
+    def _adopted(self, name: str, orphan: Found) -> Exception | None:
+        """Nothing, or why this call could not be published; the next sweep finds it."""
+        try:
+            self._adopt(name, orphan)
+        except PASSING as why:
+            return why
+        except Exception:
+            # One record that cannot be read must not keep the others waiting.
+            extra = {"integration.provider": name, "task_id": orphan.task_id}
+            logger.exception("call not published again", extra=extra)
+        return None
 
     def _adopt(self, name: str, orphan: Found) -> None:
         if orphan.kind == "poison":
             self._bury(name, orphan)
-        elif orphan.kind != "due" and self._answered(orphan.task_id):
+        elif orphan.kind != "due" and self._answered(orphan):
             self._engine.records(name).cancel(orphan.task_id)
         else:
             self._app.amqp.republish(orphan.message)
@@ -141,9 +154,16 @@ class Reconciler:
                 extra = {"integration.provider": name, "task_id": orphan.task_id, "reason": orphan.kind}
                 logger.warning("call published again", extra=extra)
 
-    def _answered(self, task_id: str) -> bool:
-        """Whether the worker that was lost had stored the result before it went."""
-        return bool(self._app.backend.get_task_meta(task_id)["status"] == states.SUCCESS)
+    def _answered(self, orphan: Found) -> bool:
+        """Whether the worker that was lost had told everybody the result before it went."""
+        if request_of(orphan.message).chord:
+            return False  # the chord's counter may not have heard; told again, it counts once
+        return bool(self._app.backend.get_task_meta(orphan.task_id)["status"] == states.SUCCESS)
+
+    def _most_due(self, name: str) -> int:
+        """What the provider can take until the next sweep, and a few that find the bucket empty."""
+        rate = self._engine.lane(name).provider.rate
+        return BATCH if rate is None else min(BATCH, ceil(rate.per_second * self._interval) + rate.burst + 8)
 
     def _depth(self, name: str) -> int:
         """Messages in the provider's queue; none when there is no such queue yet."""
@@ -160,5 +180,5 @@ class Reconciler:
         task = self._app.tasks[message.headers["task"]]
         claim = Claim(home=name, task_id=orphan.task_id, token=orphan.token)
         why = WorkerLost(f"{task.name}: its worker was lost too often")
-        self._app.backend.mark_as_failure(orphan.task_id, why)
+        self._app.backend.mark_as_failure(orphan.task_id, why, request=request_of(orphan.message))
         self._engine.runner.bury(task, claim, why, args, kwargs, message.headers)

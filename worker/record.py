@@ -32,8 +32,9 @@ BATCH = 200
 """Calls of each kind that one sweep takes, so that no script holds Redis for long."""
 
 FATAL_LOSSES = 3
-FATAL_PUBLISHES = 10
-"""Workers that a call may take down, and copies that may vanish unclaimed, before it is given up."""
+FATAL_PUBLISHES = 8
+"""Workers that a call may take down in a row, and copies that may vanish unclaimed, each after twice the
+wait of the last (43 minutes for 8), before it is given up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,28 +92,32 @@ class Records:
             return "it may run all the same; the same task_id enqueues it once"
         return "nothing was enqueued"
 
-    def cancel(self, task_id: str) -> str:
-        """The state that the call was in, ``""`` for none; no copy of it will start from now on."""
+    def cancel(self, task_id: str) -> tuple[str, bytes]:
+        """The state that the call was in, ``""`` for none; no copy of it will start from now on.
+
+        With it the message of a call that will not run, so that who waits for it can be told.
+        """
         try:
             names = [*self._indexes, self.keys.call(task_id)]
-            state = script("cancel")(self._line, names, [task_id, LINGER])
+            state, message = script("cancel")(self._line, names, [task_id, LINGER])
         except RedisError as gone:
             raise StateUnavailable from gone
-        return str(state.decode())
+        return state.decode(), message
 
     def get(self, task_id: str) -> dict[str, str]:
         """The record's fields as text, empty when there is none."""
         fields: Any = self._redis.hgetall(self.keys.call(task_id))
         return {name.decode(): value.decode() for name, value in fields.items()}
 
-    def orphans(self, *, grace: float, depth: int) -> list[Found]:
+    def orphans(self, *, grace: float, depth: int, due: int = BATCH) -> list[Found]:
         """Calls that somebody must publish again, taken so that no other worker takes them too.
 
         Args:
             grace: Seconds that a published message may take to be claimed.
             depth: Messages in the provider's queue.
+            due: Calls at most whose wait is over: more than the provider can take would only come back.
         """
-        args = ["", self.keys.call(""), BATCH, round(grace * 1000), depth, FATAL_LOSSES, FATAL_PUBLISHES]
+        args = ["", self.keys.call(""), BATCH, round(grace * 1000), depth, FATAL_LOSSES, FATAL_PUBLISHES, due]
         flat: list[Any] = script("reconcile")(
             self._line, [*self._indexes, self.keys.limits, self.keys.leases], args
         )

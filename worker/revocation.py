@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery import states
 from celery.app.control import Control
-from celery.exceptions import TaskRevokedError
 
 from worker import registry
+from worker.message import request_of
 
 __all__ = ["RecordedControl", "forget_revoked"]
 
@@ -29,9 +28,11 @@ class RecordedControl(Control):
     def _cancel(self, task_id: str) -> None:
         from worker.engine import engine
 
+        self.app.loader.import_default_modules()  # who only revokes has not imported the tasks
         for name in registry.names():
-            if engine().records(name).cancel(task_id) in {"waiting", "queued"}:
-                self.app.backend.store_result(task_id, TaskRevokedError("revoked"), states.REVOKED)
+            state, message = engine().records(name).cancel(task_id)
+            if state in {"waiting", "queued"} and message:
+                self.app.backend.mark_as_revoked(task_id, "revoked", request=request_of(message))
 
 
 def forget_revoked(sender: Any, request: Any, **_: Any) -> None:

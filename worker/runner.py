@@ -36,7 +36,7 @@ from worker.errors import (
 from worker.message import of_request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from celery.app.task import Context
 
@@ -48,6 +48,9 @@ __all__ = ["Runner"]
 
 logger = logging.getLogger("narrows")
 
+GIVE_BACK_PAUSE = 1.0
+"""Seconds before a call goes back into its queue, so that an outage does not make it go round and round."""
+
 
 class Runner:
     """What a worker process does with the tasks that it gets.
@@ -57,8 +60,8 @@ class Runner:
             takes its claim out, or the lease of a call that nobody runs would be renewed for ever.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._engine, self._sleep = engine, sleep
         self.running: set[Claim] = set()
 
     def run(self, task: GuardedTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -95,8 +98,9 @@ class Runner:
             with context.bound(claim.context):
                 self._settle(task, claim, status, outcome, args, kwargs)
         except StateUnavailable:
-            # The record stays as it is; when Redis is back the reconciler finds it.
             logger.exception("record not settled", extra={"task_id": claim.task_id})
+            if not claim.recorded and not claim.token:
+                self._give_back(task, claim)
 
     def release(self, task: GuardedTask) -> None:
         """Hold the task's call no longer, whatever became of it: its lease runs out unless it was settled."""
@@ -117,6 +121,7 @@ class Runner:
 
         pipeline = self._engine.pipeline
         try:
+            self._claim_first(task, claim)
             steps = operation.steps(args, kwargs)
             return pipeline.run(operation.provider.name, operation.name, steps, claim, show)
         except NarrowsError:
@@ -126,6 +131,21 @@ class Runner:
         finally:
             if not claim.task_id:
                 pipeline.tell(claim)
+
+    def _claim_first(self, task: GuardedTask, claim: Claim) -> None:
+        """Claim a task with next steps before the cache may answer it: a copy would start them again."""
+        request = task.request
+        if not claim.task_id or not (request.callbacks or request.chain or request.chord):
+            return
+        gate = self._engine.lane(claim.home).gate
+        word = gate.claim(claim)
+        if word == "gone" and not claim.ended():
+            claim.recorded = False
+            word = gate.claim(claim)
+        if word == "revoked":
+            raise CallRevoked
+        if word != "ok":
+            raise DuplicateDelivery
 
     def _later(self, claim: Claim, why: NarrowsError) -> NoReturn:
         """Leave the slot; Celery's RETRY says why and until when, and publishes nothing."""
@@ -145,7 +165,7 @@ class Runner:
 
     def _wait(self, claim: Claim, why: BaseException) -> None:
         if isinstance(why, StateUnavailable):
-            return
+            raise why
         name, seconds = claim.home, claim.wait or 0.0
         if isinstance(why, CallFailed):
             attempt = claim.attempt + 1
@@ -160,6 +180,19 @@ class Runner:
                 backoff=claim.backoff,
                 reason=getattr(why, "reason", "deferred"),
             )
+
+    def _give_back(self, task: GuardedTask, claim: Claim) -> None:
+        """Put a call by bare name back into its queue: no record knows of it, and its message is gone.
+
+        A recorded call stays as it is; when Redis is back the reconciler finds it.
+        """
+        self._sleep(GIVE_BACK_PAUSE)
+        try:
+            task.app.amqp.republish(claim.rebuild())
+        except Exception as why:
+            # The broker is away too.
+            extra = {"task_id": claim.task_id, "error_type": type(why).__name__}
+            logger.exception("call by bare name lost", extra=extra)
 
     def bury(
         self,
@@ -214,6 +247,7 @@ def _claim(task: GuardedTask, request: Context, *, lease: float) -> Claim:
         home=name,
         task_id=task_id,
         recorded=bool(header.get("recorded")),
+        silent=bool(request.ignore_result or task.ignore_result),
         rebuild=lambda: of_request(request, task.name, name),
         ended=ended,
         lease=lease,

@@ -341,3 +341,15 @@ def test_who_missed_the_answer_by_a_moment_does_not_ask_again(state: Redis, cloc
 
     assert late.word == "in_flight"
     assert late.wait <= 0.25
+
+
+def test_a_firm_reason_is_told_before_one_that_is_polled(state: Redis, clock: HeldClock) -> None:
+    """An open breaker lasts; another call's lease ends any moment."""
+    gate = gate_of(state, clock, max_concurrency=2, breaker=Breaker(failures=1, reset_after=20))
+    (_, first), _ = ask(gate), ask(gate)
+    end(gate, first, "failure")
+    ask(gate)
+
+    denied, _ = ask(gate)
+
+    assert (denied.word, denied.wait) == ("breaker", 20.0)

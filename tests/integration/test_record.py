@@ -202,10 +202,10 @@ def test_a_revoked_call_does_not_start(records: Records, gate: Gate, state: Redi
     """Whatever copies are still under way."""
     records.write("t1", "[]", due=None if state_before == "queued" else 99_999_999_999_999)
 
-    was = records.cancel("t1")
+    was, message = records.cancel("t1")
     word = gate.begin(claim())[0].word
 
-    assert was == state_before
+    assert (was, message) == (state_before, b"[]")
     assert word in {"revoked", "duplicate"}
     assert index_of(records, state, "t1") == []
 
@@ -257,3 +257,103 @@ def test_an_id_whose_call_was_cancelled_may_be_used_again(records: Records, gate
     records.write("t1", "[]")
 
     assert gate.begin(claim())[0].word == "admit"
+
+
+def test_one_wrong_guess_does_not_make_the_whole_backlog_look_overtaken(
+    records: Records, gate: Gate, state: Redis
+) -> None:
+    """A copied call keeps its age, so that its claim says nothing about those behind it."""
+    for number in range(20):
+        records.write(f"t{number:02}", "[]")
+    backdate(state, records, 60_000)
+    first = records.orphans(grace=10, depth=19)
+    gate.begin(claim(first[0].task_id))
+
+    assert [found.task_id for found in first] == ["t00"]
+    assert records.orphans(grace=10, depth=20) == []
+
+
+def test_copies_of_one_call_come_ever_more_seldom(records: Records, state: Redis) -> None:
+    """A queue that nobody reads is not filled with copies."""
+    records.write("t1", "[]")
+    copies = 0
+    for _ in range(30):
+        backdate(state, records, 10_000)
+        copies += len(records.orphans(grace=10, depth=0))
+
+    assert copies <= 5
+
+
+def test_a_bare_call_says_nothing_about_how_far_the_queue_was_read(
+    records: Records, gate: Gate, state: Redis
+) -> None:
+    """Its record is as old as its claim, not as its message."""
+    records.write("t1", "[]")
+    backdate(state, records, 60_000)
+    bare = claim("b1", recorded=False)
+    for _ in range(2):
+        gate.begin(bare)
+
+    assert records.orphans(grace=10, depth=1) == []
+
+
+def test_a_good_turn_forgives_lost_workers(records: Records, gate: Gate) -> None:
+    """Three in a row are poison, three in a week are not."""
+    records.write("t1", "[]")
+    kinds = []
+    for _ in range(FATAL_LOSSES + 1):
+        gate.begin(claim(), lease=0.0)
+        kinds += [found.kind for found in records.orphans(grace=10, depth=0)]
+        runner = claim()
+        _, report = gate.begin(runner)
+        gate.finish(report, runner, "wait", wait=0.0, reason="bucket")
+        kinds += [found.kind for found in records.orphans(grace=10, depth=0)]
+
+    assert "poison" not in kinds
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_dead_letter_of_a_call_that_was_never_claimed_is_written_once(
+    records: Records, gate: Gate, state: Redis, *, recorded: bool
+) -> None:
+    """Bad arguments end a call before its first begin, and its message may come twice."""
+    if recorded:
+        records.write("t1", "[]")
+
+    fates = [gate.finish(None, claim(recorded=recorded), "dead", letter="{}")[1] for _ in range(2)]
+
+    assert fates == ["dead", "fenced"]
+    assert state.llen(keys("acme").dlq) == 1
+
+
+def test_who_stores_no_result_leaves_a_trace_for_late_copies(records: Records, gate: Gate) -> None:
+    """Nothing else would tell that the call has ended."""
+    records.write("t1", "[]")
+    runner = claim()
+    runner.silent = True
+    _, report = gate.begin(runner)
+    gate.finish(report, runner, "end")
+
+    assert gate.begin(claim())[0].word == "duplicate"
+
+
+def test_a_task_with_next_steps_is_claimed_before_the_cache_may_answer_it(
+    records: Records, gate: Gate
+) -> None:
+    """The second copy is dropped, and starts nothing again."""
+    records.write("t1", "[]")
+    first, second = claim(), claim()
+
+    words = [gate.claim(first), gate.claim(second)]
+
+    assert words == ["ok", "duplicate"]
+    assert gate.begin(first)[0].word == "admit"
+
+
+def backdate(state: Redis, records: Records, milliseconds: int) -> None:
+    """Let the queued calls be older than they are."""
+    for task_id, score in state.zrange(records.keys.queued, 0, -1, withscores=True):
+        state.zadd(records.keys.queued, {task_id: score - milliseconds})
+        key = records.keys.call(task_id.decode())
+        if state.hget(key, "copied") is None:
+            state.hincrby(key, "published_at", -milliseconds)

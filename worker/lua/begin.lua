@@ -8,7 +8,9 @@ because a worker that asked them one by one would act on answers that other work
 made stale. The claim stands even when the gate holds the call back: who runs a task and whether
 a call may leave are two questions. Every check of the gate comes before its first write: a
 call held back spends nothing, and the wait it hears is the longest of all that hold it, so that
-whoever comes back after it, first in line, is admitted. Run twice with one nonce, it admits once.
+whoever comes back after it, first in line, is admitted. Only when nothing else holds the call is it told
+of other calls' leases (concurrency, in_flight; probing too): those end when the calls do, mostly long
+before the wait they name, and whoever hears of them polls. Run twice with one nonce, it admits once.
 
 KEYS[1..4]  breaker hash, limits hash, leases zset, probes zset
 KEYS[5..7]  queued, running, waiting: zsets of task ids
@@ -54,21 +56,21 @@ local why, ms, probing = breaker_denies(KEYS[1], KEYS[4], policy, now)
 hold(why, ms)
 hold('cooldown', limits.cooldown_until - now)
 hold('quota', quota_wait(limits, policy, now))
-if policy.most > 0 and redis.call('ZCOUNT', KEYS[3], '(' .. now, '+inf') >= policy.most then
+hold('bucket', bucket_wait(limits, policy))
+if wait == 0 and policy.most > 0 and redis.call('ZCOUNT', KEYS[3], '(' .. now, '+inf') >= policy.most then
   hold('concurrency', tonumber(redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. now, '+inf', 'WITHSCORES',
     'LIMIT', 0, 1)[2]) - now)
 end
-hold('bucket', bucket_wait(limits, policy))
-if flown and redis.call('EXISTS', KEYS[9]) == 1 then
-  hold('in_flight', math.max(redis.call('PTTL', KEYS[9]), 1))
-end
+local flyer = wait == 0 and flown and redis.call('GET', KEYS[9])
+-- a call that was lost with its worker left its own flight behind, and must not wait for itself
+if flyer and flyer ~= id then hold('in_flight', math.max(redis.call('PTTL', KEYS[9]), 1)) end
 if wait > 0 and redis.call('ZSCORE', KEYS[3], nonce) then return reply('admit', 0, '') end
 if wait > 0 then return reply(reason, wait, '') end
 
 if redis.call('ZADD', KEYS[3], 'NX', now + policy.lease, nonce) == 0 then return reply('admit', 0, '') end
 limits.claimed_through = math.max(limits.claimed_through, record.published_at)
 limits_spend(KEYS[2], limits, policy, now)
-if flown then redis.call('SET', KEYS[9], nonce, 'PX', policy.lease) end
+if flown then redis.call('SET', KEYS[9], id ~= '' and id or nonce, 'PX', policy.lease) end
 if not probing then return reply('admit', 0, '') end
 redis.call('ZADD', KEYS[4], now + policy.lease, nonce)
 if probing ~= 'open' then return reply('admit', 0, '') end

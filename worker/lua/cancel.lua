@@ -7,14 +7,16 @@ KEYS[1..3]  queued, running, waiting: zsets of task ids
 KEYS[4]     the call's record, hash
 ARGV        id, linger ms
 
-returns  the state it was in, or "" when there was no record
+returns  {state, message}: the state it was in, "" when there was no record, and the message of a call
+         that will not run
          a running call is left to its worker, which hears of it at its next begin
 
 O(log n). Callers: worker/record.py, when publishing failed, on revoke and on expiry.
 ]]
 
-local state = redis.call('HGET', KEYS[4], 'state')
-if not state then return '' end
+local f = redis.call('HMGET', KEYS[4], 'state', 'message')
+local state = f[1]
+if not state then return { '', '' } end
 redis.call('HSET', KEYS[4], 'revoked', 1)
 if state ~= 'running' then
   redis.call('HSET', KEYS[4], 'state', 'ended')
@@ -22,4 +24,4 @@ if state ~= 'running' then
   redis.call('PEXPIRE', KEYS[4], tonumber(ARGV[2]))
   record_index({ queued = KEYS[1], running = KEYS[2], waiting = KEYS[3] }, ARGV[1], state, 'ended')
 end
-return state
+return { state, state ~= 'running' and f[2] or '' }

@@ -13,7 +13,7 @@ KEYS[1..3]  queued, running, waiting: zsets of task ids
 KEYS[4]     limits hash, read for claimed_through
 KEYS[5]     leases zset, cleared of those that ran out
 ARGV        now ("" for this server's clock), record key prefix, most, grace ms, messages in the
-            broker, losses that end a call, unclaimed copies that end a call
+            broker, losses in a row that end a call, unclaimed copies that do, most that are due
 
 returns  a flat list of id, message, kind, token
          kind   "lost" | "due" | "unclaimed" | "poison"
@@ -34,13 +34,19 @@ local function take(id, from, kind, count)
   local key = prefix .. id
   local message = redis.call('HGET', key, 'message')
   if not message then return record_index(indexes, id, from, 'ended') end
-  local token = 0
-  if count and redis.call('HINCRBY', key, count, 1) >= fatal[count] then
+  local token, counted = 0, count and redis.call('HINCRBY', key, count, 1) or 0
+  if count and counted >= fatal[count] then
     kind, token = 'poison', redis.call('HINCRBY', key, 'token', 1)
     redis.call('HSET', key, 'state', 'running', 'lease_until', now + 3 * grace)
     record_index(indexes, id, from, 'running', now + 3 * grace)
+  elseif kind == 'unclaimed' then
+    -- its own age stays, or the next claim would make the whole backlog look overtaken; and each copy
+    -- waits twice as long as the last
+    redis.call('HSET', key, 'copied', 1)
+    record_index(indexes, id, from, 'queued', now + grace * (2 ^ counted - 2))
   else
     redis.call('HSET', key, 'state', 'queued', 'published_at', now)
+    if kind == 'lost' then redis.call('HSET', key, 'copied', 1) end
     record_index(indexes, id, from, 'queued', now)
   end
   for _, value in ipairs({ id, message, kind, token }) do found[#found + 1] = value end
@@ -49,7 +55,7 @@ end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', indexes.running, '-inf', now, 'LIMIT', 0, most)) do
   take(id, 'running', 'lost', 'losses')
 end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', indexes.waiting, '-inf', now, 'LIMIT', 0, most)) do
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', indexes.waiting, '-inf', now, 'LIMIT', 0, tonumber(ARGV[8]))) do
   take(id, 'waiting', 'due')
 end
 local claimed = tonumber(redis.call('HGET', KEYS[4], 'claimed_through') or 0)
@@ -57,6 +63,9 @@ local missing = redis.call('ZCARD', indexes.queued) - #found / 4 - depth
 local overtaken = math.min(now - grace, claimed - grace)
 local old = redis.call('ZRANGEBYSCORE', indexes.queued, '-inf', now - grace, 'WITHSCORES', 'LIMIT', 0, most)
 for n = 1, #old, 2 do
-  if (n + 1) / 2 <= missing or tonumber(old[n + 1]) < overtaken then take(old[n], 'queued', 'unclaimed', 'publishes') end
+  local gone = (n + 1) / 2 <= missing
+  if gone or tonumber(redis.call('HGET', prefix .. old[n], 'published_at') or 0) < overtaken then
+    take(old[n], 'queued', 'unclaimed', 'publishes')
+  end
 end
 return found

@@ -3,7 +3,7 @@ A call's record, shared by all scripts. Included, never run alone.
 
   hash {state, message, token, owner, attempt, backoff, losses, publishes,
         created_at, published_at, first_failed_at, lease_until, due_at, reason,
-        bare, revoked}
+        bare, copied, revoked}
        state    "queued"   a message for it should be in the broker
                 "running"  a worker holds it until lease_until
                 "waiting"  held back or backing off until due_at, no message anywhere
@@ -28,13 +28,13 @@ local function record_claim(key, keys, id, held, nonce, lease, message, now)
     'created_at', 'published_at', 'first_failed_at')
   local record = {
     token = tonumber(f[2] or 0), attempt = tonumber(f[5] or 0), backoff = tonumber(f[6] or 0),
-    created_at = tonumber(f[7] or now), published_at = tonumber(f[8] or now),
+    created_at = tonumber(f[7] or now), published_at = tonumber(f[8] or 0),
     first_failed_at = tonumber(f[9] or 0),
   }
   if not f[1] then
     if held > 0 then return 'fenced', record end
     if message == '' then return 'gone', record end
-    redis.call('HSET', key, 'message', message, 'created_at', now, 'published_at', now, 'bare', 1)
+    redis.call('HSET', key, 'message', message, 'created_at', now, 'published_at', 0, 'bare', 1)
   elseif f[4] then
     return 'revoked', record
   elseif f[1] == 'ended' then
@@ -58,17 +58,19 @@ local function record_claim(key, keys, id, held, nonce, lease, message, now)
 end
 
 -- whether the holder of `token` may still change the record (0: it was never claimed), its state,
--- and whether its producer did not write it
-local function record_mine(key, token)
-  local f = redis.call('HMGET', key, 'state', 'token', 'bare')
+-- and whether late copies of it must be known by a tombstone: its producer wrote no record, or copies
+-- of its message were published
+local function record_mine(key, token, recorded)
+  local f = redis.call('HMGET', key, 'state', 'token', 'bare', 'copied')
+  if not f[1] then return token == 0 and not recorded, nil, true end
   local mine = f[1] ~= 'running' and f[1] ~= 'ended'
   if token > 0 then mine = f[1] == 'running' and tonumber(f[2]) == token end
-  return mine, f[1], f[3]
+  return mine, f[1], f[3] or f[4]
 end
 
-local function record_end(key, keys, id, from, bare, linger)
+local function record_end(key, keys, id, from, tombstone, linger)
   record_index(keys, id, from, 'ended')
-  if bare then
+  if tombstone then
     redis.call('HSET', key, 'state', 'ended')
     redis.call('HDEL', key, 'message')
     redis.call('PEXPIRE', key, linger)
