@@ -42,7 +42,7 @@ class GuardedTask(Task):
         from redis.exceptions import RedisError
 
         from worker.context import to_header
-        from worker.errors import EnqueueFailed
+        from worker.errors import EnqueueFailed, NarrowsError
         from worker.redaction import masked
 
         arguments, named = self.operation.checked(tuple(args or ()), kwargs or {})
@@ -51,6 +51,8 @@ class GuardedTask(Task):
         options["argsrepr"], options["kwargsrepr"] = masked(self.operation, arguments, named)
         try:
             return super().apply_async(arguments, named, *positional, **options)
+        except NarrowsError:
+            raise
         except (RedisError, OperationalError, OSError, RuntimeError) as gone:
             # Celery listens for the result before it sends, and says RuntimeError when it cannot.
             kind = type(gone).__name__

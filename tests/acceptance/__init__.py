@@ -1,0 +1,1 @@
+"""Tests against real worker processes, which share their servers."""

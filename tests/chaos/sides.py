@@ -1,0 +1,254 @@
+"""Both sides of the comparison: Narrows, and Celery alone, each with workers and a provider of its own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import parse_qs
+
+from celery import Celery
+from redis import Redis, RedisError
+
+import tasks
+from tasks.bbl import BBL
+from tasks.datasets import DATASETS
+from tasks.query import Query
+from tests.chaos import ledger, plain
+from tests.chaos.load import Call
+from tests.chaos.report import Outcome, outcome
+from tests.fleet import Fleet, Ground, until
+from tests.sandbox import Sandbox
+from worker.child import Program
+from worker.engine import engine
+from worker.keys import keys
+from worker.stack import Stack
+
+__all__ = ["Narrows", "PlainCelery", "Side"]
+
+CONCURRENCY = 16
+OPERATIONS = {
+    "dob_violations": tasks.fetch_dob_violations,
+    "hpd_violations": tasks.fetch_hpd_violations,
+    "complaints_311": tasks.fetch_311_complaints,
+    "permits": tasks.fetch_permits,
+}
+PROVIDER = "nyc_open_data"
+
+
+class Side:
+    """What both have: a ledger, a stack of two workers, and a sandbox that counts what it is asked."""
+
+    name = ""
+
+    def __init__(self, folder: Path, sandbox: Sandbox, latency: float) -> None:
+        self.path = folder / f"{type(self).__name__.lower()}.ledger"
+        self.path.touch()
+        self._sandbox, self._latency = sandbox, latency
+        self.stack: Stack
+
+    @property
+    def lines(self) -> list[ledger.Line]:
+        """The ledger so far."""
+        return list(ledger.read(self.path))
+
+    @property
+    def ended(self) -> int:
+        """How many calls have ended."""
+        return len(ledger.counted(self.lines, "ended"))
+
+    def enqueue(self, call: Call) -> object:
+        """Have *call* made some time."""
+        raise NotImplementedError
+
+    def outcome(self, calls: Iterable[Call], taken: Mapping[str, float], refused: int) -> Outcome:
+        """What became of the calls."""
+        return outcome(
+            self.name,
+            taken=taken,
+            refused=refused,
+            lines=self.lines,
+            stored=self.stored(taken),
+            letters=self.letters(),
+            asked=self._asked(calls),
+            held=self.held(),
+            restarts=sum(worker.restarts for worker in self.stack.workers),
+        )
+
+    def stored(self, ids: Iterable[str]) -> list[str]:
+        """Those of *ids* that have a result."""
+        names = list(ids)
+        with self.results() as redis:
+            found: Any = redis.mget([f"celery-task-meta-{each}" for each in names])
+        return [
+            each
+            for each, raw in zip(names, found, strict=True)
+            if raw and json.loads(raw)["status"] in ledger.OVER
+        ]
+
+    def results(self) -> Redis:
+        """A client of where results are."""
+        raise NotImplementedError
+
+    def letters(self) -> list[str]:
+        """Ids of dead letters."""
+        return []
+
+    def held(self) -> list[str]:
+        """Ids of what lies unacknowledged."""
+        return []
+
+    def slow(self) -> None:
+        """Have the provider take its time."""
+        self._sandbox.control.fault(PROVIDER, latency_ms=self._latency * 1000)
+
+    def _asked(self, calls: Iterable[Call]) -> Counter[str]:
+        """How often the provider was asked for each call."""
+        ids = {_asked_for(call): call.task_id for call in calls}
+        found = Counter[str]()
+        for entry in self._sandbox.control.journal(PROVIDER):
+            where = parse_qs(entry["query"])["$where"][0].partition(" AND created_date")[0]
+            found[ids[entry["path"], where]] += 1
+        return found
+
+
+class Narrows(Side):
+    """Ours, with the settings that everybody has but for the rate, which is not what this is about."""
+
+    name = "narrows"
+
+    def __init__(self, folder: Path, ground: Ground, *, latency: float, lease: float | None) -> None:
+        super().__init__(folder, ground.sandbox, latency)
+        self._ground = ground
+        prefix = f"NARROWS_PROVIDERS__{PROVIDER.upper()}__"
+        env = {
+            ledger.FILE: str(self.path),
+            f"{prefix}RATE": "1000",
+            f"{prefix}BURST": "1000",
+            "NARROWS_SWEEP_INTERVAL": "1",
+            **(
+                dict.fromkeys(("NARROWS_CLAIM_LEASE", f"{prefix}TOTAL_TIMEOUT"), f"{lease:g}")
+                if lease
+                else {}
+            ),
+        }
+        self._fleet = Fleet(ground, workers=2, concurrency=CONCURRENCY, env=env, include="tests.chaos.ours")
+        self.stack = self._fleet.stack
+
+    def __enter__(self) -> Self:
+        """Ready."""
+        self._fleet.__enter__()
+        self.slow()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stopped."""
+        self._fleet.__exit__()
+
+    def enqueue(self, call: Call) -> object:
+        return OPERATIONS[call.dataset].apply_async((call.bbl,), task_id=call.task_id)
+
+    def results(self) -> Redis:
+        return self._ground.client()
+
+    def letters(self) -> list[str]:
+        with self._ground.client() as state:
+            return [str(json.loads(raw)["id"]) for raw in state.lrange(keys(PROVIDER).dlq, 0, -1)]
+
+    def lost(self, ids: Iterable[str]) -> list[dict[str, str]]:
+        """The records of those of *ids* that have no end, without what they carry."""
+        ended = {*ledger.counted(self.lines, "ended"), *self.stored(ids), *self.letters()}
+        records = [(each, engine().records(PROVIDER).get(each)) for each in ids if each not in ended]
+        return [
+            {"id": each, **{name: value for name, value in fields.items() if name != "message"}}
+            for each, fields in records
+        ]
+
+    @property
+    def left(self) -> int:
+        """Records that are not at their end."""
+        at = keys(PROVIDER)
+        with self._ground.client() as state:
+            return sum(int(state.zcard(index)) for index in (at.queued, at.running, at.waiting))
+
+
+class PlainCelery(Side):
+    """Celery alone, late acks; on the same Valkey in a database of its own."""
+
+    name = "celery alone"
+
+    def __init__(self, folder: Path, ground: Ground, *, latency: float) -> None:
+        self._within = ExitStack()
+        super().__init__(folder, self._within.enter_context(Sandbox()), latency)
+        self._broker = ground.valkey.database(3)
+        self._app = Celery("plain", broker=self._broker, backend=self._broker, set_as_current=False)
+        self._app.conf.task_ignore_result = False
+        env = {
+            ledger.FILE: str(self.path),
+            plain.BROKER: self._broker,
+            plain.BASE: self._sandbox.base_url(PROVIDER),
+        }
+        self.stack = Stack(workers=2, beat=False, env=env, programs=_PlainPrograms())
+
+    def __enter__(self) -> Self:
+        """Ready."""
+        self._within.enter_context(self.stack)
+        until(lambda: len(self._app.control.ping(timeout=0.5)) == 2, 30.0)
+        self.slow()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stopped."""
+        self.stack.stop(grace=5.0)
+        self._within.close()
+        self._app.close()
+
+    def enqueue(self, call: Call) -> object:
+        return self._app.send_task("plain.fetch", (call.dataset, call.bbl), task_id=call.task_id)
+
+    def results(self) -> Redis:
+        return Redis.from_url(self._broker)
+
+    def held(self) -> list[str]:
+        with Redis.from_url(self._broker) as broker:
+            unacked: Any = broker.hvals("unacked")
+        found = []
+        for raw in unacked:
+            with suppress(ValueError, KeyError, TypeError):
+                found.append(str(json.loads(raw)[0]["headers"]["id"]))
+        return found
+
+    @property
+    def queued(self) -> int:
+        """Messages that wait."""
+        with Redis.from_url(self._broker) as broker, suppress(RedisError):
+            return int(broker.llen("celery"))
+        return -1
+
+
+class _PlainPrograms:
+    """Workers as anybody starts them."""
+
+    def worker(self, number: int, env: Mapping[str, str]) -> Program:
+        command = (
+            sys.executable, "-m", "celery", "--app=tests.chaos.plain", "worker",
+            f"--hostname=plain-{number}@%h", "--pool=threads", f"--concurrency={CONCURRENCY}",
+            "--loglevel=WARNING",
+        )  # fmt: skip
+        return Program(name=f"worker-{number}", command=command, env=dict(env))
+
+    def beat(self, env: Mapping[str, str]) -> Program:
+        raise NotImplementedError
+
+    def flower(self, env: Mapping[str, str]) -> Program:
+        raise NotImplementedError
+
+
+def _asked_for(call: Call) -> tuple[str, str]:
+    """Path and condition of *call*'s request, without the days that are asked for."""
+    made = Query(dataset=DATASETS[call.dataset], bbls=(BBL.parse(call.bbl),)).request(limit=1000)
+    return made.path, made.params["$where"]

@@ -1,0 +1,25 @@
+"""The storm as a test: ``make chaos``, or ``make chaos CHAOS=short`` as CI runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LONGEST = 300.0
+
+
+@pytest.mark.chaos
+def test_whatever_is_killed_every_call_ends_once(capfd: pytest.CaptureFixture[str]) -> None:
+    """In a result or a dead letter; the table shows Celery alone beside it."""
+    short = ["--short"] if os.environ.get("CHAOS") == "short" else []
+    with capfd.disabled():
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.chaos", *short], cwd=ROOT, timeout=LONGEST, check=False
+        )
+
+    assert done.returncode == 0
