@@ -24,12 +24,12 @@ def valkey() -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture
-def redis_url(valkey: ValkeyServer) -> Iterator[str]:
+def redis_url(valkey: ValkeyServer) -> str:
     """The address of an empty database."""
     url = f"redis://127.0.0.1:{valkey.port}/0"
     with Redis.from_url(url) as client:
         client.flushall()
-    yield url
+    return url
 
 
 @pytest.fixture

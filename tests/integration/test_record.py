@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from redis import Redis
 
@@ -109,7 +111,7 @@ def test_a_begin_repeated_after_a_lost_reply_admits_once(state: Redis) -> None:
 
     Records(state, state, "acme").write("t1", "[]")
     Gate(state, ACME).begin(Claim())
-    gate._redis = Twice()  # type: ignore[assignment]
+    gate._redis = Twice()
     runner = claim()
 
     decision, _ = gate.begin(runner)
@@ -352,7 +354,8 @@ def test_a_task_with_next_steps_is_claimed_before_the_cache_may_answer_it(
 
 def backdate(state: Redis, records: Records, milliseconds: int) -> None:
     """Let the queued calls be older than they are."""
-    for task_id, score in state.zrange(records.keys.queued, 0, -1, withscores=True):
+    queued: Any = state.zrange(records.keys.queued, 0, -1, withscores=True)
+    for task_id, score in queued:
         state.zadd(records.keys.queued, {task_id: score - milliseconds})
         key = records.keys.call(task_id.decode())
         if state.hget(key, "copied") is None:

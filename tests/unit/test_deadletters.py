@@ -10,10 +10,10 @@ import pytest
 from worker.deadletters import DeadLetter, iso, verdict
 from worker.errors import ArgumentsInvalid, ProviderUnavailable, RequestInvalid, WorkerLost
 
-FIELDS = (
-    "id task args kwargs provider operation code status error trace_id payload_excerpt attempts replays "
-    "first_failed_at failed_at retryable"
-).split()
+FIELDS = [
+    *("id", "task", "args", "kwargs", "provider", "operation", "code", "status", "error", "trace_id"),
+    *("payload_excerpt", "attempts", "replays", "first_failed_at", "failed_at", "retryable"),
+]
 
 
 def letter() -> DeadLetter:
@@ -60,7 +60,10 @@ def test_times_are_utc_to_the_millisecond() -> None:
     ],
 )
 def test_only_what_may_pass_is_retryable(
-    why: Exception, code: str, status: int | None, retryable: bool
+    why: Exception,
+    code: str,
+    status: int | None,
+    retryable: bool,  # noqa: FBT001 - pytest's parameters
 ) -> None:
     """Whatever else waits for a person."""
     said = verdict(why)

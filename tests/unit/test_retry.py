@@ -28,9 +28,7 @@ def test_the_waits_grow_to_the_declared_most() -> None:
 
 
 @given(attempt=st.integers(1, 4), last=st.floats(0, 60), first=st.floats(0.1, 5), most=st.floats(5, 60))
-def test_no_wait_is_outside_of_what_is_declared(
-    attempt: int, last: float, first: float, most: float
-) -> None:
+def test_no_wait_is_outside_of_what_is_declared(attempt: int, last: float, first: float, most: float) -> None:
     """Whatever came before."""
     policy = RetryPolicy(Retry(attempts=5, first=first, most=most))
 
@@ -44,9 +42,7 @@ def test_the_last_attempt_is_the_last() -> None:
     """Three attempts are two retries."""
     policy = RetryPolicy(Retry(attempts=3))
 
-    decisions = [
-        policy.backoff(ProviderUnavailable(), attempt=n, elapsed=0.0, last=0.0) for n in (1, 2, 3)
-    ]
+    decisions = [policy.backoff(ProviderUnavailable(), attempt=n, elapsed=0.0, last=0.0) for n in (1, 2, 3)]
 
     assert [decision is None for decision in decisions] == [False, False, True]
 
