@@ -107,7 +107,7 @@ def _tasks(settings: Settings) -> dict[str, Any]:
 
 def _worker(settings: Settings) -> dict[str, Any]:
     return {
-        "worker_pool": "threads",  # calls wait on the network; gevent never restores expired messages
+        "worker_pool": settings.worker_pool,  # calls wait on the network; gevent restores no expired messages
         "worker_concurrency": settings.worker_concurrency,
         "worker_prefetch_multiplier": 1,
         "worker_disable_prefetch": True,  # hold only what runs: what is held is what a kill loses

@@ -76,6 +76,7 @@ class Settings(BaseSettings):
         sweep_interval: How often each worker looks for calls that nobody runs.
         visibility_timeout: When the broker hands an unacknowledged message out again.
         longest_countdown: No Celery countdown is longer.
+        worker_pool: Celery takes ``-P prefork`` for no choice at all, so the choice is made here.
         metrics_port: 0 is any free one; a port that is taken is replaced in development.
         contact: Stands in the User-Agent, so that a provider can reach us.
         flower_basic_auth: ``user:password``.
@@ -107,6 +108,7 @@ class Settings(BaseSettings):
     longest_countdown: Seconds = 30.0
     task_time_limit: Seconds = 150.0
     result_expires: Seconds = 86_400.0
+    worker_pool: Literal["threads", "prefork"] = "threads"
     worker_concurrency: Number = 32
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"

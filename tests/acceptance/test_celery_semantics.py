@@ -300,3 +300,26 @@ def _stays(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def test_a_next_step_that_cannot_be_enqueued_fails_its_task_once(state: Redis, clean: Ground) -> None:
+    """Bad arguments for it are a dead letter of the task before it, which is not run again."""
+    state.delete("dlq:steady")
+
+    last = chain(echo.s(1), total.s()).apply_async()
+
+    first = last.parent
+    assert first is not None
+    with pytest.raises(ArgumentsInvalid):
+        first.get(timeout=10)
+    until(lambda: nothing_left(state))
+    letters = [json.loads(raw) for raw in state.lrange("dlq:steady", 0, -1)]
+    assert [(letter["id"], letter["code"]) for letter in letters] == [(first.id, "validation_error")]
+    assert len(paths(clean)) == 1
+
+
+def test_a_call_goes_through_its_providers_own_queue(state: Redis) -> None:
+    """In another it would be taken for lost, so it is refused where it is enqueued."""
+    with pytest.raises(ArgumentsInvalid, match="queue"):
+        echo.apply_async((1,), queue="elsewhere")
+    assert nothing_left(state)
