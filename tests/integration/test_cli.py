@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
@@ -38,13 +40,17 @@ def document(capsys: pytest.CaptureFixture[str]) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def document_of(stream: IO[str]) -> Any:
-    """The first JSON document that a running command prints."""
+def document_of(running: subprocess.Popen[str]) -> Any:
+    """The first JSON document that a running command prints; it is killed when it prints none in a minute."""
+    assert running.stdout is not None
+    too_late = threading.Timer(60.0, running.kill)
+    too_late.start()
     lines: list[str] = []
-    for line in stream:
+    for line in running.stdout:
         lines.append(line)
         if line.rstrip() == "}":
             break
+    too_late.cancel()
     return json.loads("".join(lines))
 
 
@@ -489,8 +495,7 @@ def test_help_shows_every_command_and_examples(here: Deployment) -> None:
 def test_a_watch_ends_well_with_ctrl_c(redis_url: str) -> None:
     """One document for each look; a program reads them as they come."""
     watching = started("status", "--watch", "--json", "--every", "1s", NARROWS_STATE_URL=redis_url)
-    assert watching.stdout is not None
-    first = document_of(watching.stdout)
+    first = document_of(watching)
 
     watching.send_signal(signal.SIGINT)
     _, err = watching.communicate(timeout=20)
@@ -502,8 +507,7 @@ def test_a_watch_ends_well_with_ctrl_c(redis_url: str) -> None:
 def test_up_says_where_everything_is_and_leaves_nothing_behind() -> None:
     """Its file lets the next terminal in; TERM ends it and all that it started."""
     running = started("up", "--workers", "1", "--no-flower", "--json")
-    assert running.stdout is not None
-    where = document_of(running.stdout)
+    where = document_of(running)
     secrets = Path(where["environment"])
     settings = dict(line.strip().split("=", 1) for line in secrets.read_text(encoding="utf-8").splitlines())
     mode = secrets.stat().st_mode & 0o777

@@ -34,6 +34,7 @@ def console(*, stderr: bool = False) -> Console:
 def show_json(data: Any) -> None:
     """Print *data* as one JSON document."""
     sys.stdout.write(json.dumps(data, indent=2) + "\n")
+    sys.stdout.flush()  # a program at the other end of a pipe waits for it while we go on
 
 
 def complain(*lines: str) -> None:
