@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
@@ -40,7 +41,7 @@ OPERATIONS = {
 PROVIDER = "nyc_open_data"
 
 
-class Side:
+class Side(ABC):
     """What both have: a ledger, a stack of two workers, and a sandbox that counts what it is asked."""
 
     name = ""
@@ -61,9 +62,9 @@ class Side:
         """How many calls have ended."""
         return len(ledger.counted(self.lines, "ended"))
 
+    @abstractmethod
     def enqueue(self, call: Call) -> object:
         """Have *call* made some time."""
-        raise NotImplementedError
 
     def outcome(self, calls: Iterable[Call], taken: Mapping[str, float], refused: int) -> Outcome:
         """What became of the calls."""
@@ -90,9 +91,9 @@ class Side:
             if raw and json.loads(raw)["status"] in ledger.OVER
         ]
 
+    @abstractmethod
     def results(self) -> Redis:
         """A client of where results are."""
-        raise NotImplementedError
 
     def letters(self) -> list[str]:
         """Ids of dead letters."""
@@ -242,10 +243,10 @@ class _PlainPrograms:
         return Program(name=f"worker-{number}", command=command, env=dict(env))
 
     def beat(self, env: Mapping[str, str]) -> Program:
-        raise NotImplementedError
+        raise AssertionError(f"nothing here is periodic: {env.keys()}")
 
     def flower(self, env: Mapping[str, str]) -> Program:
-        raise NotImplementedError
+        raise AssertionError(f"nobody looks: {env.keys()}")
 
 
 def _asked_for(call: Call) -> tuple[str, str]:
