@@ -113,11 +113,15 @@ class Deployment:
         return subprocess.CompletedProcess(args, process.returncode, out, err)
 
 
+HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+"""A shell that runs the tests in the background has its children ignore SIGINT."""
+
+
 def started(*args: str, **env: str) -> subprocess.Popen[str]:
     """The command, running, with no other setting than *env*."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("NARROWS_")}
     return subprocess.Popen(
-        [sys.executable, "-c", "from worker.cli import main; main()", *args],
+        [sys.executable, "-c", f"{HEARS_CTRL_C}; from worker.cli import main; main()", *args],
         env={**bare, **env},
         cwd=CHECKOUT,
         stdin=subprocess.DEVNULL,

@@ -101,8 +101,9 @@ def test_whoever_comes_back_after_the_wait_first_in_line_is_admitted(
             end(gate, report, "throttled" if pause else "failure", pause)
             continue
         clock.ms += round(decision.wait * 1000)
-        again, _ = ask(gate)
+        again, report = ask(gate)
         assert again.word == "admit", decision
+        end(gate, report)
 
 
 @FOR_PROPERTIES
