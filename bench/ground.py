@@ -14,8 +14,8 @@ from redis import Redis
 
 from bench import address
 from bench.stub import Stub
-from worker.embedded import EmbeddedValkey
-from worker.lifeline import Lifeline
+from worker.stack.embedded import EmbeddedValkey
+from worker.stack.lifeline import Lifeline
 
 __all__ = ["ROLES", "Ground"]
 

@@ -60,7 +60,7 @@ def gate_and_line() -> tuple[Gate, Line]:
     from bench.guarded import PLAIN
     from worker.engine import engine
 
-    return engine().lane(PLAIN.name).gate, engine().line
+    return engine().gateway(PLAIN.name).gate, engine().line
 
 
 def claims() -> list[Claim]:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from worker.lifeline import Lifeline
+from worker.stack.lifeline import Lifeline
 
 __all__ = ["Stub"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
@@ -33,7 +33,8 @@ class ProviderSettings(BaseModel):
     """``NARROWS_PROVIDERS__<PROVIDER>__…``: None keeps what the provider module declares.
 
     Attributes:
-        rate: Calls per second over the whole fleet.
+        api_keys: More keys of the same provider, with limits of their own; a JSON list.
+        rate: Calls per second over the whole fleet, and each key.
         burst: Calls at once after a pause.
         daily_quota: Calls in one day of the provider's own time zone.
         contract: Which of the provider's published interfaces is spoken.
@@ -42,7 +43,11 @@ class ProviderSettings(BaseModel):
         stale_if_error: Seconds for which an old answer may stand in when the provider is down.
         cache_seconds: Seconds for which an answer is fresh; 0 keeps none.
         breaker_failures: In a row; *breaker_ratio* is of the last calls, *breaker_reset_after* in seconds.
-        retry_attempts: In all; *retry_within*, *retry_first* and *retry_most* are seconds.
+        retry_attempts: In all; *retry_within*, *retry_first* and *retry_most* are seconds, *retry_budget* is
+            the most that retries may be of the fleet's calls, *retry_floor* of them in a minute aside.
+        too_long: What becomes of a call that is throttled for longer than *max_cooldown*: ``fail`` or
+            ``wait``.
+        quota_spent: What becomes of calls when the day's quota is spent: ``wait`` or ``fail``.
         cooldown: Seconds of pause after a throttled answer that names none, *max_cooldown* at most.
         max_body: Bytes of an answer, decompressed.
     """
@@ -51,6 +56,7 @@ class ProviderSettings(BaseModel):
 
     base_url: Annotated[str, AfterValidator(_plain_address)] | None = None
     api_key: SecretStr | None = None
+    api_keys: tuple[SecretStr, ...] = ()
     rate: Seconds | None = None
     burst: Number | None = None
     daily_quota: Number | None = None
@@ -70,6 +76,16 @@ class ProviderSettings(BaseModel):
     retry_within: Seconds | None = None
     retry_first: Seconds | None = None
     retry_most: Seconds | None = None
+    retry_budget: Annotated[float, Field(ge=0, le=1)] | None = None
+    retry_floor: Annotated[int, Field(ge=0)] | None = None
     cooldown: Seconds | None = None
     max_cooldown: Seconds | None = None
+    too_long: Literal["fail", "wait"] | None = None
+    quota_spent: Literal["wait", "fail"] | None = None
     max_body: Number | None = None
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """Every key, the first one first, none twice."""
+        given = [self.api_key] if self.api_key else []
+        return tuple(dict.fromkeys(key.get_secret_value() for key in [*given, *self.api_keys]))

@@ -73,6 +73,7 @@ class Settings(BaseSettings):
         cache_url: Answers: may evict, may be empty.
         inline_wait: A wait up to this long is waited out in the worker's slot.
         claim_lease: How long a worker that went silent keeps a call.
+        provider_share: Of a worker's slots, for each provider of several: a slow one leaves room for others.
         sweep_interval: How often each worker looks for calls that nobody runs.
         visibility_timeout: When the broker hands an unacknowledged message out again.
         longest_countdown: No Celery countdown is longer.
@@ -104,6 +105,7 @@ class Settings(BaseSettings):
     inline_wait: Annotated[float, Field(ge=0, le=30)] = 0.5
     claim_lease: Seconds = 30.0
     sweep_interval: Seconds = 1.0
+    provider_share: Annotated[float, Field(gt=0, le=1)] = 0.5
     visibility_timeout: Seconds = 300.0
     longest_countdown: Seconds = 30.0
     task_time_limit: Seconds = 150.0

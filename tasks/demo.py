@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from celery.result import AsyncResult
     from rich.console import Console
 
-    from worker.stack import Stack
+    from worker.stack.stack import Stack
 
 __all__ = ["demo"]
 
@@ -64,7 +64,7 @@ def demo(*, live: bool = False) -> None:
     Raises:
         DemoFailed: An act did not turn out as it should.
     """
-    from worker.stack import Stack
+    from worker.stack.stack import Stack
 
     out = console()
     with _sandbox(out, live=live) as sandbox:
@@ -186,7 +186,7 @@ def _enqueue(operation: str, bbl: str, **kwargs: Any) -> AsyncResult[Any]:
 def _breaker() -> str:
     from worker.engine import engine
 
-    return str(engine().lane(PROVIDER).breaker.current_state)
+    return str(engine().gateway(PROVIDER).breaker.current_state)
 
 
 def _until(condition: Callable[[], bool], seconds: float) -> None:

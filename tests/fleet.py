@@ -6,7 +6,7 @@
 
 The ground is what stays: the Valkey of queue and state, the one of the cache, the sandbox, and the settings
 by which this very process enqueues. Fleets come and go on it. Whatever is started here ends with the
-``with``, and with this process however that ends (``worker.lifeline``).
+``with``, and with this process however that ends (``worker.stack.lifeline``).
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from config.settings import settings
 from tests.sandbox import Player, Sandbox
 from worker import registry
 from worker.application import app
-from worker.child import Program
-from worker.embedded import EmbeddedValkey
 from worker.engine import engine
-from worker.programs import CeleryPrograms
-from worker.stack import Stack
+from worker.stack.child import Program
+from worker.stack.embedded import EmbeddedValkey
+from worker.stack.programs import CeleryPrograms
+from worker.stack.stack import Stack
 
 __all__ = ["Fleet", "Ground", "held", "until"]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from worker.context import Context
+from worker.errors import ProviderThrottled, ThrottledTooLong
 from worker.keys import keys
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ class Claim:
         silent: No result will tell late copies that it ended.
         rebuild: The message as JSON, for a record that has to be written here.
         ended: Whether the task has its result already.
+        crowded: Whether this process runs more of the provider's tasks than it has slots for.
         token: Fencing token; 0 until the first begin.
+        lane: Where it stands in line: ``interactive``, ``batch`` or ``replay``.
+        released: Its turn had come when it was claimed; ``begun`` says that it has made a call since.
+        throttled_at: When the provider first said "too often" to it; 0.0 never.
         attempt: Failed attempts so far; ``backoff`` the last back-off in seconds.
         created_at: When the call was enqueued, seconds since the epoch; 0.0 unknown.
         first_failed_at: When its first attempt failed; 0.0 never.
@@ -53,12 +58,17 @@ class Claim:
     silent: bool = False
     rebuild: Callable[[], str] = str
     ended: Callable[[], bool] = _never
+    crowded: Callable[[], bool] = _never
     lease: float = RECORD_LEASE
+    lane: str = "interactive"
     token: int = 0
+    released: bool = False
+    begun: bool = False
     attempt: int = 0
     backoff: float = 0.0
     created_at: float = 0.0
     first_failed_at: float = 0.0
+    throttled_at: float = 0.0
     clock: float = 0.0
     heard_at: float = 0.0
     context: Context = field(default_factory=Context)
@@ -84,17 +94,31 @@ class Claim:
         backoff: float,
         created_at: float,
         first_failed_at: float,
+        throttled_at: float,
+        released: bool,
         now: float,
     ) -> None:
         """Take over what the record says; *now* is Redis's clock in seconds."""
         self.clock, self.heard_at = now, time.monotonic()
         if token:
             self.token, self.attempt, self.backoff = token, attempt, backoff
-            self.first_failed_at = first_failed_at
+            self.first_failed_at, self.throttled_at = first_failed_at, throttled_at
+            self.released = self.released or released
         self.created_at = self.created_at or created_at
 
+    def passes_line(self, provider: Keys) -> bool:
+        """Whether the line at *provider* is not for it: it stood there, has begun, or stands elsewhere."""
+        return self.released or self.begun or (bool(self.task_id) and self.keys is not provider)
+
     def plan(self, why: CallFailed, policy: RetryPolicy) -> None:
-        """Decide whether *why* is worth another attempt; the error says so in ``passing``."""
+        """Decide whether *why* is worth another attempt; the error says so in ``passing``.
+
+        A throttled call was not looked at: it costs no attempt, and the pause is the provider's.
+        """
+        if isinstance(why, ProviderThrottled):
+            self.retry_in = None if isinstance(why, ThrottledTooLong) else why.retry_after or 0.0
+            why.passing = self.retry_in is not None and bool(self.task_id)
+            return
         elapsed = self.clock - self.first_failed_at if self.first_failed_at else 0.0
         self.retry_in = policy.backoff(why, attempt=self.attempt + 1, elapsed=elapsed, last=self.backoff)
         why.passing = self.retry_in is not None and bool(self.task_id)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from worker.errors import CallFailed, NarrowsError, UnexpectedError
+from worker.errors import CallDeferred, CallFailed, NarrowsError, UnexpectedError
 from worker.keys import keys
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def verdict(why: BaseException) -> dict[str, Any]:
         "code": why.code if isinstance(why, NarrowsError) else UnexpectedError.code,
         "status": getattr(why, "status", None),
         "error": str(why) if known else type(why).__name__,
-        "retryable": isinstance(why, CallFailed),
+        "retryable": isinstance(why, CallFailed | CallDeferred),
     }
 
 

@@ -13,8 +13,10 @@ from worker.errors import (
     CallInFlight,
     CallRevoked,
     ConcurrencyFull,
+    CredentialsAside,
     DuplicateDelivery,
     NarrowsError,
+    OthersFirst,
     ProviderCooling,
     QuotaSpent,
     RecordGone,
@@ -23,14 +25,27 @@ from worker.errors import (
 if TYPE_CHECKING:
     from worker.gate import Decision
 
-__all__ = ["deferred", "inline_pause", "pause"]
+__all__ = ["deferred", "inline_pause", "parks", "pause"]
 
 _KINDS: dict[str, type[CallDeferred]] = {
-    kind.reason: kind for kind in (BucketEmpty, CallInFlight, ConcurrencyFull, ProviderCooling, QuotaSpent)
+    kind.reason: kind
+    for kind in (
+        BucketEmpty,
+        CallInFlight,
+        ConcurrencyFull,
+        CredentialsAside,
+        OthersFirst,
+        ProviderCooling,
+        QuotaSpent,
+    )
 }
 _POLLED = {"concurrency": 0.1, "in_flight": 0.05, "probing": 1.0}
 """Reasons that usually end long before the wait they name, the end of somebody's lease, and the seconds
 after which asking again makes sense."""
+
+
+_IN_LINE = frozenset({"bucket", "line"})
+"""Reasons that are not polled: the gate lets out, to wait for its moment, whoever would wait in the slot."""
 
 
 def deferred(decision: Decision, provider: str) -> NarrowsError:
@@ -46,9 +61,20 @@ def deferred(decision: Decision, provider: str) -> NarrowsError:
     if word in {"breaker", "probing"}:
         from worker.breaker import BreakerOpen
 
-        return BreakerOpen(f"{provider}: the breaker is open, again in {wait:.1f} s", wait=wait)
+        text = f"{provider}: the breaker is open, again in {wait:.1f} s"
+        return BreakerOpen(text, wait=wait, provider=provider)
     kind = _KINDS[word]
-    return kind(f"{provider}: held back by {kind.reason}, again in {wait:.1f} s", wait=wait)
+    place = f" at position {decision.ahead + 1}" if decision.ahead else ""
+    text = f"{provider}: held back by {kind.reason}{place}, again in {wait:.1f} s"
+    return kind(text, wait=wait, provider=provider)
+
+
+def parks(why: CallDeferred, home: str) -> bool:
+    """Whether the call stands in line at *home* until its turn comes.
+
+    Not so when it waits for somebody else's call, or for another provider, whose line its record is not in.
+    """
+    return why.reason != CallInFlight.reason and why.provider in {"", home}
 
 
 def pause(decision: Decision) -> float:
@@ -64,4 +90,4 @@ def inline_pause(decision: Decision, left: float) -> float | None:
         left: What is left of ``inline_wait``.
     """
     wait = pause(decision)
-    return wait if wait <= left else None
+    return wait if wait <= left and decision.word not in _IN_LINE else None

@@ -13,7 +13,7 @@ from worker.fleet import fleet
 from worker.overrides import overridden
 from worker.readiness import writable
 from worker.redaction import mask_url
-from worker.redis_server import RedisServer, examined, ping
+from worker.stack.redis_server import RedisServer, examined, ping
 from worker.stores import connect
 
 if TYPE_CHECKING:

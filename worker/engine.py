@@ -1,6 +1,6 @@
 """The composition root: what one process needs, built when it is first needed.
 
-Only here are clients, lanes and metrics made; everything else is handed what it uses. A producer that
+Only here are clients, gateways and metrics made; everything else is handed what it uses. A producer that
 only enqueues builds a Redis client and nothing more.
 """
 
@@ -10,6 +10,8 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from worker import registry
+from worker.bulkhead import Bulkhead
+from worker.outbox import Outbox
 from worker.record import Records
 from worker.stores import Line, connect
 
@@ -17,11 +19,12 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from config.settings import Settings
-    from worker.cache import Cache
+    from worker.cache.cache import Cache
     from worker.deadletters import DeadLetters
-    from worker.lane import Lane
-    from worker.metrics import Metrics
+    from worker.gateway import Gateway
+    from worker.metrics.metrics import Metrics
     from worker.pipeline import Pipeline
+    from worker.releaser import Releaser
     from worker.runner import Runner
     from worker.watcher import Watcher
 
@@ -33,7 +36,7 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._lanes: dict[str, Lane] = {}
+        self._gateways: dict[str, Gateway] = {}
         self._records: dict[str, Records] = {}
 
     @cached_property
@@ -48,9 +51,27 @@ class Engine:
         return Line(self.state)
 
     @cached_property
+    def outbox(self) -> Outbox:
+        """What is said to it with the next begin."""
+        return Outbox(self.line)
+
+    @cached_property
+    def bulkhead(self) -> Bulkhead:
+        """How many of this process's slots each provider may hold."""
+        return Bulkhead()
+
+    @cached_property
+    def releaser(self) -> Releaser:
+        """What publishes parked calls; it runs where a worker starts it."""
+        from worker.application import app
+        from worker.releaser import Releaser
+
+        return Releaser(app, self)
+
+    @cached_property
     def cache(self) -> Cache:
         """Answers, in memory over the cache Redis."""
-        from worker.cache import Cache
+        from worker.cache.cache import Cache
 
         url = self.settings.cache_url.get_secret_value()
         return Cache(connect(url, self.settings, timeout=0.5, connect_timeout=0.3))
@@ -58,7 +79,7 @@ class Engine:
     @cached_property
     def metrics(self) -> Metrics:
         """This process's counters; the first use imports prometheus_client."""
-        from worker.metrics import Metrics
+        from worker.metrics.metrics import Metrics
 
         return Metrics()
 
@@ -74,7 +95,7 @@ class Engine:
         """The way of a call."""
         from worker.pipeline import Pipeline
 
-        return Pipeline(self.lane, inline_wait=self.settings.inline_wait, watcher=self.watcher)
+        return Pipeline(self.gateway, inline_wait=self.settings.inline_wait, watcher=self.watcher)
 
     @cached_property
     def runner(self) -> Runner:
@@ -83,20 +104,22 @@ class Engine:
 
         return Runner(self)
 
-    def lane(self, name: str) -> Lane:
-        """The lane of the provider of that name."""
-        lane = self._lanes.get(name)
-        if lane is None:
-            from worker.lane import open_lane
+    def gateway(self, name: str) -> Gateway:
+        """The gateway of the provider of that name."""
+        gateway = self._gateways.get(name)
+        if gateway is None:
+            from worker.gateway import open_gateway
             from worker.watcher import BreakerWatcher
 
             declared = registry.provider(name)
             listeners = (BreakerWatcher(self.watcher),)
             chosen = self.settings.providers.get(name)
             contact = self.settings.contact
-            lane = open_lane(declared, chosen, self.state, self.line, self.cache, listeners, contact)
-            lane = self._lanes.setdefault(name, lane)
-        return lane
+            gateway = open_gateway(
+                declared, chosen, self.state, self.line, self.outbox, self.cache, listeners, contact
+            )
+            gateway = self._gateways.setdefault(name, gateway)
+        return gateway
 
     def records(self, name: str) -> Records:
         """The records of the calls of the provider of that name."""

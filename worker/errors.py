@@ -16,9 +16,9 @@ dead letters and log lines.
         CallDeferred       not made: nothing spent, nothing learnt -> wait, no attempt used
           BreakerOpen (CircuitBreakerOpenError, in worker.breaker), CallInFlight, ConcurrencyFull
           RateLimitError
-            BucketEmpty, ProviderCooling, QuotaSpent
+            BucketEmpty, CredentialsAside, OthersFirst, ProviderCooling, QuotaSpent
         CallFailed         made, and may work later          -> back off, one attempt used
-          ProviderThrottled, ProviderUnavailable
+          ProviderThrottled (ThrottledTooLong), ProviderUnavailable
         CallInDoubt        a POST may or may not have arrived -> verify, never blindly resend
         CallRejected       asking again cannot help          -> dead letter
           ArgumentsInvalid, CredentialsRefused, RequestInvalid,
@@ -54,10 +54,12 @@ __all__ = [
     "CircuitBreakerOpenError",
     "ConcurrencyFull",
     "ConfigurationError",
+    "CredentialsAside",
     "CredentialsRefused",
     "DuplicateDelivery",
     "EnqueueFailed",
     "NarrowsError",
+    "OthersFirst",
     "ProviderCooling",
     "ProviderThrottled",
     "ProviderUnavailable",
@@ -68,6 +70,7 @@ __all__ = [
     "ResourceMissing",
     "ResponseUnreadable",
     "StateUnavailable",
+    "ThrottledTooLong",
     "UnexpectedError",
     "WorkerLost",
 ]
@@ -150,17 +153,19 @@ class CallDeferred(CallError):
     """The call was held back; it was not made and cost nothing.
 
     Attributes:
-        reason: What holds it: ``breaker``, ``probing``, ``cooldown``, ``quota``,
-            ``concurrency``, ``bucket`` or ``in_flight``.
+        reason: What holds it: ``breaker``, ``probing``, ``cooldown``, ``quota``, ``credentials``,
+            ``concurrency``, ``bucket``, ``line`` or ``in_flight``.
         wait: Seconds until asking again can succeed.
+        provider: Who is not asked; "" when nobody said.
+        waits: Whether its task waits for better times; otherwise it is given up.
     """
 
     code = "deferred"
     reason: ClassVar[str] = "deferred"
 
-    def __init__(self, message: str = "", *, wait: float = 0.0) -> None:
+    def __init__(self, message: str = "", *, wait: float = 0.0, provider: str = "") -> None:
         super().__init__(message)
-        self.wait = wait
+        self.wait, self.provider, self.waits = wait, provider, True
 
 
 class CallInFlight(CallDeferred):
@@ -189,6 +194,20 @@ class BucketEmpty(RateLimitError):
     """The token bucket is empty."""
 
     reason = "bucket"
+    passing = True
+
+
+class OthersFirst(RateLimitError):
+    """Other calls stand in line before it."""
+
+    reason = "line"
+    passing = True
+
+
+class CredentialsAside(RateLimitError):
+    """The provider refused all of our credentials a while ago."""
+
+    reason = "credentials"
     passing = True
 
 
@@ -226,6 +245,12 @@ class ProviderThrottled(CallFailed):
     """The provider says that we ask too often."""
 
     code = "rate_limited"
+
+
+class ThrottledTooLong(ProviderThrottled):
+    """The provider held this call back for longer than its longest cooldown."""
+
+    code = "throttled_too_long"
 
 
 class ProviderUnavailable(CallFailed):

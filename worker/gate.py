@@ -18,6 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 
 from worker.errors import StateUnavailable
 from worker.keys import keys
+from worker.outbox import Finish
 from worker.policy import Policy
 from worker.scripts import Script, script
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from worker.claim import Claim
+    from worker.http.retry_after import Headroom
+    from worker.outbox import Outbox
     from worker.provider import Provider
     from worker.stores import Commands
 
@@ -33,8 +36,12 @@ __all__ = ["Decision", "Gate", "Report"]
 LINGER = 600_000
 """Milliseconds that an ended record stays where late copies may still come: twice the visibility timeout."""
 
-Outcome = Literal["success", "failure", "neutral", "throttled"]
-Fate = Literal["keep", "end", "wait", "dead"]
+BEGUN_PATIENCE = 10.0
+"""Seconds that a task waits in its slot for its next call once it has made one: parked, it would have to make
+the first one again."""
+
+Outcome = Literal["success", "failure", "neutral", "throttled", "refused"]
+Fate = Literal["keep", "end", "wait", "park", "retry", "dead"]
 
 
 def _server_clock() -> str:
@@ -42,7 +49,14 @@ def _server_clock() -> str:
 
 
 class Decision(NamedTuple):
-    """What the gate says to one call. Times in seconds; ``at`` is Redis's clock."""
+    """What the gate says to one call. Times in seconds.
+
+    Attributes:
+        word: ``admit`` or what holds the call.
+        wait: Until an admitted call may leave, or until asking again makes sense.
+        at: Redis's clock.
+        ahead: Calls in line before it.
+    """
 
     word: str
     wait: float
@@ -50,17 +64,26 @@ class Decision(NamedTuple):
     tokens: float
     quota_left: int | None
     at: float
+    ahead: int = 0
 
 
 @dataclass(slots=True)
 class Report:
-    """One admitted call, and what came of it once that is known. Each counts at most once."""
+    """One admitted call, and what came of it once that is known. Each counts at most once.
+
+    Attributes:
+        credential: Number of the one that is to be used, from 0.
+        pause: Seconds for which the provider, or this credential, is to be left alone.
+        headroom: What the provider said is left.
+    """
 
     gate: Gate
     nonce: str
     flight: str
+    credential: int = 0
     outcome: Outcome = "neutral"
     pause: float = 0.0
+    headroom: Headroom | None = None
 
 
 class Gate:
@@ -68,22 +91,43 @@ class Gate:
 
     Args:
         redis: What reaches the state Redis.
+        credentials: The provider's keys; each has limits of its own.
+        outbox: What may say a finish later; None says each at once.
         now: Milliseconds since the epoch, for tests; ``""`` is the server's clock.
     """
 
     def __init__(
-        self, redis: Commands, provider: Provider, *, now: Callable[[], int | str] = _server_clock
+        self,
+        redis: Commands,
+        provider: Provider,
+        *,
+        credentials: Sequence[str] = (),
+        outbox: Outbox | None = None,
+        now: Callable[[], int | str] = _server_clock,
     ) -> None:
-        self._redis = redis
+        self._redis, self._outbox = redis, outbox
         self._now = now
         self.provider = provider
         self.keys = keys(provider.name)
-        self._shared = [self.keys.breaker, self.keys.limits, self.keys.leases, self.keys.probes]
+        self.limits = self.keys.limits_of(credentials)
         self._policy = Policy(provider)
         self._begin, self._finish = script("begin"), script("finish")
 
-    def begin(self, claim: Claim, *, flight: str = "", lease: float = 30.0) -> tuple[Decision, Report]:
-        """Whether a call may go out now; one round trip.
+    @property
+    def policy(self) -> bytes:
+        """The provider's rules as the scripts read them."""
+        return self._policy.packed
+
+    def begin(
+        self,
+        claim: Claim,
+        *,
+        flight: str = "",
+        lease: float = 30.0,
+        patience: float = 0.0,
+        crowded: bool = False,
+    ) -> tuple[Decision, Report]:
+        """Whether a call may go out, and in how many seconds; one round trip.
 
         Claims the task's record when *claim* does not hold it yet, and keeps the claim whatever
         the gate says.
@@ -92,14 +136,24 @@ class Gate:
             claim: The task that asks; updated with what its record says.
             flight: Fingerprint of a request that the fleet asks only once at a time.
             lease: Seconds after which the record is given to another worker if it is not heard of.
+            patience: Seconds that the call would wait in its slot.
+            crowded: This process has no slot for the call.
 
         Raises:
             StateUnavailable: Redis does not answer; the call must not be made.
         """
-        nonce = _nonce()
-        home = claim.keys or self.keys
-        flight_key = self.keys.flight(flight)
-        names = [*self._shared, *home.indexes, home.call(claim.task_id), flight_key]
+        nonce, at = _nonce(), self.keys
+        home = claim.keys or at
+        flight_key = at.flight(flight)
+        passes = claim.passes_line(at)
+        if claim.begun:
+            patience = max(patience, BEGUN_PATIENCE)
+        names = [
+            *(at.breaker, at.leases, at.probes, at.parked, at.released),
+            *(home.queued, home.running, home.released, home.lot, home.call(claim.task_id)),
+            flight_key,
+            *self.limits,
+        ]
         args = [
             self._now(),
             nonce,
@@ -108,7 +162,11 @@ class Gate:
             claim.token,
             round(lease * 1000),
             claim.message,
+            claim.lane,
             "1" if flight else "",
+            round(patience * 1000),
+            "1" if passes else "",
+            "1" if crowded else "",
         ]
         reply = self._ask(self._begin, names, args)
         claim.heard(
@@ -117,9 +175,11 @@ class Gate:
             backoff=reply[4] / 1000,
             created_at=reply[5] / 1000,
             first_failed_at=reply[10] / 1000,
+            throttled_at=reply[11] / 1000,
+            released=bool(reply[14]),
             now=reply[9] / 1000,
         )
-        return _decision(reply), Report(self, nonce, flight_key if flight else "")
+        return _decision(reply), Report(self, nonce, flight_key if flight else "", reply[12] - 1)
 
     def claim(self, claim: Claim) -> str:
         """``ok`` when the task's record is now ours, else why not; one round trip.
@@ -127,15 +187,19 @@ class Gate:
         For a task that may be answered without a begin, and whose next steps must not start twice.
         """
         home = claim.keys or self.keys
-        args = [self._now(), _nonce(), claim.task_id, round(claim.lease * 1000), claim.message]
-        reply = self._ask(script("claim"), [*home.indexes, home.call(claim.task_id)], args)
+        names = [home.queued, home.running, home.released, home.call(claim.task_id)]
+        lease = round(claim.lease * 1000)
+        args = [self._now(), _nonce(), claim.task_id, lease, claim.message, claim.lane]
+        reply = self._ask(script("claim"), names, args)
         claim.heard(
             token=reply[1],
             attempt=reply[2],
             backoff=reply[3] / 1000,
             created_at=reply[4] / 1000,
             first_failed_at=reply[5] / 1000,
-            now=reply[6] / 1000,
+            throttled_at=reply[6] / 1000,
+            released=bool(reply[8]),
+            now=reply[7] / 1000,
         )
         return _text(reply[0])
 
@@ -155,16 +219,54 @@ class Gate:
 
         Returns:
             The state that the breaker moved to, or ``""``; and the fate, ``fenced`` when the
-            record had been taken over and was left alone.
+            record had been taken over and was left alone, ``slow`` for a retry beyond the budget.
         """
-        home = claim.keys or self.keys
-        flight_key = (report and report.flight) or self.keys.flight("")
-        names = [*self._shared, *home.indexes, home.call(claim.task_id), flight_key, home.dlq]
-        args = [
+        details = (wait, attempt, backoff, reason, letter)
+        reply = self._ask(self._finish, *self._closing(report, claim, fate, *details))
+        return _text(reply[0]), _text(reply[1])
+
+    def finish_soon(self, report: Report | None, claim: Claim, moved: Callable[[str], None]) -> None:
+        """Tell what came of a call that ended well, with the next begin or a moment later.
+
+        *moved* hears the state that the breaker moved to, or ``""``.
+        """
+        names, args = self._closing(report, claim, "end")
+
+        def heard(reply: Any) -> None:
+            moved(_text(reply[0]))
+
+        if self._outbox is None:
+            heard(self._ask(self._finish, names, args))
+        else:
+            self._outbox.add(Finish(script=self._finish, keys=names, args=args, heard=heard))
+
+    def _closing(
+        self,
+        report: Report | None,
+        claim: Claim,
+        fate: Fate,
+        wait: float = 0.0,
+        attempt: int = 0,
+        backoff: float = 0.0,
+        reason: str = "",
+        letter: str = "",
+    ) -> tuple[list[str], list[Any]]:
+        """Keys and arguments of a finish."""
+        at = self.keys
+        home = claim.keys or at
+        headroom = report.headroom if report else None
+        names = [
+            *(at.breaker, self.limits[report.credential if report else 0], at.leases, at.probes, at.budget),
+            *home.indexes,
+            *(home.lot, home.call(claim.task_id), (report and report.flight) or at.flight(""), home.dlq),
+        ]
+        return names, [
             self._now(),
             report.nonce if report else "",
             report.outcome if report else "",
             round(report.pause * 1000) if report else 0,
+            headroom.left if headroom else -1,
+            round(headroom.seconds * 1000) if headroom else 0,
             self._policy.packed,
             "1" if report and report.flight else "",
             claim.task_id,
@@ -179,20 +281,23 @@ class Gate:
             "1" if claim.recorded else "",
             "1" if claim.silent else "",
         ]
-        reply = self._ask(self._finish, names, args)
-        return _text(reply[0]), _text(reply[1])
 
     def _ask(self, what: Script, names: Sequence[str], args: Sequence[Any]) -> Any:
         """Run *what*; once more when the connection was gone, which both scripts allow for."""
         try:
-            return what(self._redis, names, args)
+            return self._say(what, names, args)
         except (RedisConnectionError, RedisTimeout):
             try:
-                return what(self._redis, names, args)
+                return self._say(what, names, args)
             except RedisError as gone:
                 raise StateUnavailable from gone
         except RedisError as gone:
             raise StateUnavailable from gone
+
+    def _say(self, what: Script, names: Sequence[str], args: Sequence[Any]) -> Any:
+        if self._outbox is None:
+            return what(self._redis, names, args)
+        return self._outbox.ask(what, names, args)
 
 
 def _decision(reply: Any) -> Decision:
@@ -203,6 +308,7 @@ def _decision(reply: Any) -> Decision:
         reply[7] / 1000,
         None if reply[8] < 0 else reply[8],
         reply[9] / 1000,
+        reply[13],
     )
 
 

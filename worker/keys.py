@@ -7,22 +7,32 @@ integer milliseconds since the epoch on Redis's own clock. Expiry only collects 
     narrows:{p}:breaker             hash    state, open_until, opened_at, failures,        for good
                                             window, successes
     narrows:{p}:limits              hash    tokens, at, cooldown_until, quota_used,        for good
-                                            quota_until, claimed_through
+                                            quota_until, refused_until, factor, …
+                                            (see lua/limits.lua), of the first credential
+    narrows:{p}:limits:<print>      hash    the same of a further credential               for good
+    narrows:{p}:budget              hash    calls and retries of two minutes               for good
+    narrows:{p}:lot                 hash    who leaves next (see lua/lot.lua)              for good
+    narrows:{p}:workers             zset    <worker>/<slots> -> until when                 5 s after a look
     narrows:{p}:leases              zset    call nonce -> lease end                        while calls run
     narrows:{p}:probes              zset    call nonce -> lease end, half-open only        while probes run
     narrows:{p}:call:<task id>      hash    one call's record (see worker/record.py)       until it ends
     narrows:{p}:queued              zset    task id -> when its message was published      while queued
     narrows:{p}:running             zset    task id -> end of its worker's lease           while running
     narrows:{p}:waiting             zset    task id -> when it may run again               while waiting
+    narrows:{p}:parked              zset    task id -> place in line                       while parked
+    narrows:{p}:slow                zset    task id -> when it may be tried again          while slow
+    narrows:{p}:released            zset    task id -> when its turn came                  while under way
     narrows:{p}:flight:<print>      string  who asks this: a task id, a nonce, or landed   one call's lease
-    narrows:{p}:cache:<print>       string  an answer (see worker/cache.py), cache Redis   fresh + stale time
+    narrows:{p}:cache:<print>       string  an answer (see worker/cache/), cache Redis     fresh + stale time
     narrows:{upkeep}:writable       string  1, to see that writing works                   one second
     dlq:<p>                         list    JSON dead letters, oldest first                until replayed
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from hashlib import sha256
 
 __all__ = ["WRITABLE", "Keys", "keys"]
 
@@ -37,14 +47,20 @@ class Keys:
         "_call",
         "_prefix",
         "breaker",
+        "budget",
         "dlq",
         "indexes",
         "leases",
         "limits",
+        "lot",
+        "parked",
         "probes",
         "queued",
+        "released",
         "running",
+        "slow",
         "waiting",
+        "workers",
     )
 
     def __init__(self, provider: str) -> None:
@@ -56,13 +72,24 @@ class Keys:
         self.queued = f"{self._prefix}queued"
         self.running = f"{self._prefix}running"
         self.waiting = f"{self._prefix}waiting"
+        self.parked = f"{self._prefix}parked"
+        self.slow = f"{self._prefix}slow"
+        self.released = f"{self._prefix}released"
+        self.lot = f"{self._prefix}lot"
+        self.workers = f"{self._prefix}workers"
+        self.budget = f"{self._prefix}budget"
         self.dlq = f"dlq:{provider}"
-        self.indexes = (self.queued, self.running, self.waiting)
+        self.indexes = (self.queued, self.running, self.waiting, self.parked, self.slow, self.released)
         self._call = f"{self._prefix}call:"
 
     def call(self, task_id: str) -> str:
         """The record of one call."""
         return self._call + task_id
+
+    def limits_of(self, credentials: Sequence[str]) -> tuple[str, ...]:
+        """The limits of each credential; the first one's are the provider's own."""
+        prints = (sha256(secret.encode()).hexdigest()[:12] for secret in credentials[1:])
+        return (self.limits, *(f"{self.limits}:{digest}" for digest in prints))
 
     def flight(self, fingerprint: str) -> str:
         """Who asks this request just now."""

@@ -53,9 +53,12 @@ def _rate(declared: Rate | None, settings: ProviderSettings) -> Rate | None:
 
 
 def _quota(declared: Quota | None, settings: ProviderSettings) -> Quota | None:
-    if settings.daily_quota is None:
-        return declared
-    return replace(declared or Quota(limit=0), limit=settings.daily_quota)
+    if settings.daily_quota is None and declared is None:
+        return None
+    changed = declared or Quota(limit=0)
+    if settings.daily_quota is not None:
+        changed = replace(changed, limit=settings.daily_quota)
+    return _with(changed, settings, "quota_")
 
 
 def _caching(declared: Caching | None, settings: ProviderSettings) -> Caching | None:

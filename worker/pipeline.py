@@ -8,6 +8,7 @@ task with one call costs two round trips.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from worker.deferral import deferred, inline_pause
@@ -19,31 +20,38 @@ from worker.errors import (
     CallRejected,
     CredentialsRefused,
     ProviderThrottled,
+    QuotaSpent,
     RecordGone,
     ResponseUnreadable,
+    ThrottledTooLong,
 )
-from worker.lane import replayed
+from worker.gateway import replayed
+from worker.http.retry_after import headroom
 from worker.operation import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.cache import Entry
+    from worker.cache.cache import Entry
     from worker.claim import Claim
     from worker.gate import Decision, Report
-    from worker.lane import Lane
+    from worker.gateway import Gateway
     from worker.operation import Steps
+    from worker.provider import Provider
     from worker.request import Answer, Request
     from worker.watcher import Watcher
 
 __all__ = ["Pipeline"]
+
+ASIDE = 900.0
+"""Seconds for which a refused credential is not used while there are others; then one call tries it again."""
 
 
 class Pipeline:
     """Guarded calls of one process.
 
     Args:
-        lane: A provider's lane by name.
+        gateway: A provider's gateway by name.
         inline_wait: Seconds that a call may wait in its worker's slot.
         watcher: Hears what happens, for metrics and logs.
         sleep: Waits in the slot.
@@ -51,13 +59,13 @@ class Pipeline:
 
     def __init__(
         self,
-        lane: Callable[[str], Lane],
+        gateway: Callable[[str], Gateway],
         *,
         inline_wait: float,
         watcher: Watcher,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.lane = lane
+        self.gateway = gateway
         self._inline_wait, self._watcher, self._sleep = inline_wait, watcher, sleep
 
     def run(
@@ -69,7 +77,7 @@ class Pipeline:
         progress: Callable[[Progress], None],
     ) -> Any:
         """What the operation returns, each of its requests answered or failed in its turn."""
-        lane = self.lane(provider)
+        gateway = self.gateway(provider)
         try:
             wanted = next(steps)
             while True:
@@ -78,7 +86,7 @@ class Pipeline:
                     wanted = next(steps)
                     continue
                 try:
-                    answer = self.call(lane, wanted, claim, operation)
+                    answer = self.call(gateway, wanted, claim, operation)
                 except CallError as why:
                     wanted = steps.throw(why)
                 else:
@@ -86,64 +94,93 @@ class Pipeline:
         except StopIteration as done:
             return done.value
 
-    def call(self, lane: Lane, request: Request, claim: Claim, operation: str = "") -> Answer:
+    def call(self, gateway: Gateway, request: Request, claim: Claim, operation: str = "") -> Answer:
         """The answer to *request*, from the cache or from the provider, or why there is none."""
-        known = lane.recall(request)
+        known = gateway.recall(request)
         if known is not None and known.fresh and _new_enough(known, request, claim):
-            self._watcher.cache_hit(lane.provider.name, known.tier)
+            self._watcher.cache_hit(gateway.provider.name, known.tier)
             return replayed(known, "cache")
-        if lane.shares(request):
-            self._watcher.cache_missed(lane.provider.name)
+        if gateway.shares(request):
+            self._watcher.cache_missed(gateway.provider.name)
         try:
-            found = self._admit(lane, request, claim)
+            found = self._admit(gateway, request, claim)
             if found is not None:
                 return found
-            answer = self._exchange(lane, request, known, claim, operation)
+            answer = self._asked(gateway, request, known, claim, operation)
         except (CallDeferred, CallFailed) as why:
             if known is None or request.fresh:
                 raise
-            self._watcher.served_stale(lane.provider.name, why.code, known.age)
+            self._watcher.served_stale(gateway.provider.name, why.code, known.age)
             return replayed(known, "stale")
-        lane.remember(request, answer)
+        gateway.remember(request, answer)
         return answer
 
-    def _admit(self, lane: Lane, request: Request, claim: Claim) -> Answer | None:
+    def _asked(
+        self, gateway: Gateway, request: Request, known: Entry | None, claim: Claim, operation: str
+    ) -> Answer:
+        """What the provider says, asked with another credential when it refuses one."""
+        for _ in gateway.gate.limits[1:]:
+            try:
+                return self._exchange(gateway, request, known, claim, operation)
+            except CredentialsRefused:
+                found = self._admit(gateway, request, claim)
+                if found is not None:
+                    return found
+        return self._exchange(gateway, request, known, claim, operation)
+
+    def _admit(self, gateway: Gateway, request: Request, claim: Claim) -> Answer | None:
         """None once the gate has let the call out; or the answer that another worker fetched meanwhile."""
-        flight = request.fingerprint if lane.shares(request) else ""
+        flight = request.fingerprint if gateway.shares(request) else ""
         left = self._inline_wait
         self.tell(claim)
         while True:
-            decision, report = self._begin(lane, claim, flight)
+            decision, report = self._begin(gateway, claim, flight, left)
             if decision.word == "admit":
-                claim.report = report
-                self._watcher.admitted(lane.provider.name, decision)
-                lane.breaker.moved(decision.moved)
+                claim.report, claim.begun = report, True
+                self._watcher.admitted(gateway.provider.name, decision)
+                gateway.breaker.moved(decision.moved)
+                if decision.wait:
+                    self._sleep(decision.wait)
                 return None
-            why = deferred(decision, lane.provider.name)
+            why = deferred(decision, gateway.provider.name)
             if not isinstance(why, CallDeferred):
                 raise why
-            pause = inline_pause(decision, left)
+            pause = None if _crowded(claim) else inline_pause(decision, left)
             if pause is None:
-                self._watcher.deferred(lane.provider.name, why.reason, why.wait)
-                raise why
+                raise self._held_back(gateway.provider, why)
             self._sleep(pause)
             left -= pause
-            known = lane.recall(request) if decision.word == "in_flight" else None
+            known = gateway.recall(request) if decision.word == "in_flight" else None
             if known is not None and known.fresh and _new_enough(known, request, claim):
-                self._watcher.cache_hit(lane.provider.name, known.tier)
+                self._watcher.cache_hit(gateway.provider.name, known.tier)
                 return replayed(known, "cache")
 
-    def _begin(self, lane: Lane, claim: Claim, flight: str) -> tuple[Decision, Report]:
-        decision, report = lane.gate.begin(claim, flight=flight, lease=claim.lease)
+    def _held_back(self, provider: Provider, why: CallDeferred) -> CallDeferred:
+        """*why*, told to whoever watches, and whether the task is to wait for it."""
+        if isinstance(why, QuotaSpent) and provider.quota is not None:
+            why.waits = provider.quota.spent == "wait"
+        self._watcher.deferred(provider.name, why.reason, why.wait)
+        return why
+
+    def _begin(self, gateway: Gateway, claim: Claim, flight: str, patience: float) -> tuple[Decision, Report]:
+        ask = partial(
+            gateway.gate.begin,
+            claim,
+            flight=flight,
+            lease=claim.lease,
+            patience=patience,
+            crowded=_crowded(claim),
+        )
+        decision, report = ask()
         if decision.word == "gone":
             if claim.ended():
                 raise RecordGone
             claim.recorded = False
-            decision, report = lane.gate.begin(claim, flight=flight, lease=claim.lease)
+            decision, report = ask()
         return decision, report
 
     def _exchange(
-        self, lane: Lane, request: Request, known: Entry | None, claim: Claim, operation: str
+        self, gateway: Gateway, request: Request, known: Entry | None, claim: Claim, operation: str
     ) -> Answer:
         """One HTTP exchange, its outcome noted in the claim's report."""
         report = claim.report
@@ -152,32 +189,40 @@ class Pipeline:
         status = "error"
         try:
             etag = {"If-None-Match": known.etag} if known is not None and known.etag else None
-            answer = lane.http.send(request, extra_headers=etag)
+            answer = gateway.http.send(request, extra_headers=etag, credential=report.credential)
+            report.headroom = headroom(answer.headers)
             if answer.status == 304 and known is not None:  # noqa: PLR2004
                 answer = replayed(known, "live").aged("live", 0.0)
             report.outcome, status = "success", "success"
         except CallError as why:
-            _note(report, why, lane)
+            _note(report, why, gateway)
+            if isinstance(why, ProviderThrottled):
+                why = _paused(why, report, claim, gateway.provider)
             status = why.code
             if isinstance(why, CredentialsRefused):
-                self._watcher.credentials_refused(lane.provider.name)
+                self._watcher.credentials_refused(gateway.provider.name)
             if isinstance(why, CallFailed) and why.sent and not request.repeatable and not _unprocessed(why):
-                raise CallInDoubt(f"{lane.provider.name}: it may have been acted on ({why})") from None
+                raise CallInDoubt(f"{gateway.provider.name}: it may have been acted on ({why})") from None
             if isinstance(why, CallFailed):
-                claim.plan(why, lane.retry)
-            raise
+                claim.plan(why, gateway.retry)
+            raise why from None
         else:
             return answer
         finally:
             elapsed = time.perf_counter() - started
-            self._watcher.call_ended(lane.provider.name, operation, status, elapsed)
+            self._watcher.call_ended(gateway.provider.name, operation, status, elapsed)
 
     def tell(self, claim: Claim) -> None:
         """Report the task's last call, before it begins another or when it has no record to end."""
         if claim.report is not None:
             report, claim.report = claim.report, None
             moved, _ = report.gate.finish(report, claim)
-            self.lane(report.gate.provider.name).breaker.moved(moved)
+            self.gateway(report.gate.provider.name).breaker.moved(moved)
+
+
+def _crowded(claim: Claim) -> bool:
+    """Whether the call has to leave for want of a slot; a task that has begun keeps the one it has."""
+    return not claim.begun and claim.crowded()
 
 
 def _new_enough(known: Entry, request: Request, claim: Claim) -> bool:
@@ -190,12 +235,27 @@ def _unprocessed(why: CallFailed) -> bool:
     return isinstance(why, ProviderThrottled)
 
 
-def _note(report: Report, why: CallError, lane: Lane) -> None:
+def _paused(why: ProviderThrottled, report: Report, claim: Claim, provider: Provider) -> ProviderThrottled:
+    """*why* with the pause that the fleet makes; another error when it comes to too much for one call."""
+    asked = max(report.pause, why.retry_after or 0.0)
+    so_far = claim.clock - claim.throttled_at if claim.throttled_at else 0.0
+    if provider.too_long == "fail" and so_far + asked > provider.max_cooldown:
+        text = f"{why}: it would be held back for {so_far + asked:.0f} s"
+        final = ThrottledTooLong(text, status=why.status, retry_after=why.retry_after)
+        final.sent = why.sent
+        return final
+    why.retry_after = report.pause
+    return why
+
+
+def _note(report: Report, why: CallError, gateway: Gateway) -> None:
     """What *why* says about the provider's health. A rejection is proof of life."""
     if isinstance(why, ProviderThrottled):
         report.outcome = "throttled"
-        pause = why.retry_after if why.retry_after is not None else lane.provider.cooldown
-        report.pause = min(pause, lane.provider.max_cooldown)
+        pause = why.retry_after if why.retry_after is not None else gateway.provider.cooldown
+        report.pause = min(pause, gateway.provider.max_cooldown)
+    elif isinstance(why, CredentialsRefused) and len(gateway.gate.limits) > 1:
+        report.outcome, report.pause = "refused", ASIDE
     elif isinstance(why, ResponseUnreadable) or getattr(why, "neutral", False):
         report.outcome = "neutral"
     elif isinstance(why, CallRejected):

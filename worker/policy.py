@@ -1,4 +1,4 @@
-"""A provider's rules as the scripts read them: fourteen doubles in one argument (``lua/policy.lua``)."""
+"""A provider's rules as the scripts read them: sixteen doubles in one argument (``lua/policy.lua``)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Policy"]
 
-_LAYOUT = struct.Struct(">14d")
+_LAYOUT = struct.Struct(">16d")
 _NO_DAYS = (0, 0, 0)
 
 
@@ -36,6 +36,8 @@ class Policy:
             breaker.successes,
             breaker.probes,
             round((provider.timeouts.total + 5) * 1000),
+            provider.retry.budget or 0,
+            provider.retry.floor,
         )
         self._days = _NO_DAYS
         self._packed = _LAYOUT.pack(*self._rules, *_NO_DAYS)

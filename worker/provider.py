@@ -33,10 +33,14 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """At most *limit* calls in a day of *zone* (an IANA name)."""
+    """At most *limit* calls in a day of *zone* (an IANA name), each credential.
+
+    When they are *spent*, calls wait for the next day, or fail at once.
+    """
 
     limit: int
     zone: str = "America/New_York"
+    spent: Literal["wait", "fail"] = "wait"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +63,17 @@ class Breaker:
 class Retry:
     """Which failures are tried again: *attempts* in all, within *within* seconds.
 
-    Waits grow from *first* to *most* with decorrelated jitter.
+    Waits grow from *first* to *most* with decorrelated jitter. Over the fleet and a minute, retries are at
+    most the share *budget* of the calls, though *floor* are always allowed; what goes beyond waits until the
+    budget has room. A budget of None sets no bound.
     """
 
     attempts: int = 5
     within: float = 300.0
     first: float = 1.0
     most: float = 30.0
+    budget: float | None = 0.2
+    floor: int = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +117,8 @@ class Provider:
         name: The queue's name, the metrics' label and the first half of every task's name.
         base_url: The live host. ``NARROWS_PROVIDERS__<NAME>__BASE_URL`` replaces it.
         max_concurrency: Calls in flight over the whole fleet; None is no limit.
-        max_cooldown: The longest pause that a provider may impose.
+        max_cooldown: The longest pause that a provider may impose, and the longest that its throttling may
+            hold one call back; *too_long* says whether the call is a dead letter then or waits on.
         cooldown: The pause after a throttled answer that names none.
         judge: ``(status, headers, parsed body) -> Verdict | None`` for what the status does
             not say; asked before the status is believed.
@@ -128,6 +137,7 @@ class Provider:
     headers: Mapping[str, str] = field(default_factory=dict)
     max_concurrency: int | None = None
     max_cooldown: float = 3600.0
+    too_long: Literal["fail", "wait"] = "fail"
     cooldown: float = 10.0
     judge: Callable[[int, Mapping[str, str], Any], Verdict | None] = no_opinion
     max_body: int = 32 * 1024 * 1024

@@ -15,7 +15,7 @@ from celery.app.amqp import AMQP
 
 from worker import registry
 from worker.errors import ArgumentsInvalid, EnqueueFailed
-from worker.message import frozen, thawed
+from worker.message import frozen, lane_of, thawed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,9 @@ class RecordedAMQP(AMQP):
         due = _milliseconds(message.headers.pop("eta", None))
         message.headers["eta"] = None
         records = engine().records(provider)
-        if not records.write(task_id, frozen(message, options), due):
+        expires = _milliseconds(message.headers.get("expires"))
+        lane = lane_of(message.headers["narrows"])
+        if not records.write(task_id, frozen(message, options), due, lane=lane, expires=expires):
             return None
         try:
             return publish(producer, name, message, **options)

@@ -9,9 +9,9 @@ from redis.exceptions import RedisError
 from config.settings import SettingsError
 from worker import registry
 from worker.checks import Ailment, Finding, ask_all, explained
-from worker.exposition import Check
 from worker.fleet import reached
 from worker.keys import WRITABLE
+from worker.metrics.exposition import Check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from celery import states
@@ -109,24 +108,23 @@ class Reconciler:
         keys, state = self._engine.records(name).keys, self._engine.state
         with state.pipeline(transaction=False) as ask:
             ask.zrange(keys.running, 0, 0, withscores=True)
-            ask.zrange(keys.waiting, 0, 0, withscores=True)
             ask.zrange(keys.queued, 0, 0, withscores=True)
             ask.time()
-            running, waiting, queued, (seconds, micros) = ask.execute()
+            running, queued, (seconds, micros) = ask.execute()
         now = seconds * 1000 + micros / 1000
-        ripe = (running, 0.0), (waiting, 0.0), (queued, self._grace * 1000)
+        ripe = (running, 0.0), (queued, self._grace * 1000)
         return any(first and first[0][1] <= now - wait for first, wait in ripe)
 
     def _sweep(self, name: str) -> int:
-        records, most = self._engine.records(name), self._most_due(name)
+        records = self._engine.records(name)
         self._app.backend.get_task_meta("narrows-sweep")  # before anything is counted: no results, no sweep
         swept = 0
-        while found := records.orphans(grace=self._grace, depth=self._depth(name), due=most):
+        while found := records.orphans(grace=self._grace, depth=self._depth(name)):
             swept += len(found)
             interrupted = [why for orphan in found if (why := self._adopted(name, orphan))]
             if interrupted:
                 raise interrupted[0]
-            if len(found) < most:
+            if len(found) < BATCH:
                 break
         return swept
 
@@ -145,25 +143,19 @@ class Reconciler:
     def _adopt(self, name: str, orphan: Found) -> None:
         if orphan.kind == "poison":
             self._bury(name, orphan)
-        elif orphan.kind != "due" and self._answered(orphan):
+        elif self._answered(orphan):
             self._engine.records(name).cancel(orphan.task_id)
         else:
             self._app.amqp.republish(orphan.message)
-            if orphan.kind != "due":
-                self._engine.watcher.republished(name, orphan.kind)
-                extra = {"integration.provider": name, "task_id": orphan.task_id, "reason": orphan.kind}
-                logger.warning("call published again", extra=extra)
+            self._engine.watcher.republished(name, orphan.kind)
+            extra = {"integration.provider": name, "task_id": orphan.task_id, "reason": orphan.kind}
+            logger.warning("call published again", extra=extra)
 
     def _answered(self, orphan: Found) -> bool:
         """Whether the worker that was lost had told everybody the result before it went."""
         if request_of(orphan.message).chord:
             return False  # the chord's counter may not have heard; told again, it counts once
         return bool(self._app.backend.get_task_meta(orphan.task_id)["status"] == states.SUCCESS)
-
-    def _most_due(self, name: str) -> int:
-        """What the provider can take until the next sweep, and a few that find the bucket empty."""
-        rate = self._engine.lane(name).provider.rate
-        return BATCH if rate is None else min(BATCH, ceil(rate.per_second * self._interval) + rate.burst + 8)
 
     def _depth(self, name: str) -> int:
         """Messages in the provider's queue; none when there is no such queue yet."""

@@ -15,18 +15,26 @@ from redis.exceptions import RedisError
 from worker.errors import EnqueueFailed, StateUnavailable
 from worker.gate import LINGER
 from worker.keys import keys
+from worker.message import LANES
 from worker.scripts import script
 from worker.stores import Unreached
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from redis import Redis
 
     from worker.claim import Claim
+    from worker.gate import Gate
     from worker.stores import Commands
 
-__all__ = ["Found", "Records"]
+__all__ = ["Found", "Records", "Release", "Released"]
+
+HORIZON = 250
+"""Milliseconds by which calls are released ahead of their moment: what looking, publishing and beginning may
+take without the provider's time being wasted. Each call waits for its moment in the slot."""
+
+RELEASED_AT_ONCE = 50
 
 BATCH = 200
 """Calls of each kind that one sweep takes, so that no script holds Redis for long."""
@@ -42,7 +50,7 @@ class Found:
     """A call that nobody runs.
 
     Attributes:
-        kind: ``lost`` with its worker, ``due`` after its wait, ``unclaimed``, or ``poison``.
+        kind: ``lost`` with its worker, ``unclaimed``, or ``poison``.
         token: Of the claim on a poison call; 0 for the others.
     """
 
@@ -50,6 +58,29 @@ class Found:
     message: bytes
     kind: str
     token: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """A call whose turn has come; an *expired* one is not to be run any more."""
+
+    task_id: str
+    message: bytes
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """One look at a line.
+
+    Attributes:
+        word: What holds the first in line, ``follow`` when another worker looks; "" when nobody stands there.
+        again: Seconds until it is worth looking again.
+    """
+
+    word: str
+    again: float
+    calls: Sequence[Released]
 
 
 class Records:
@@ -65,24 +96,55 @@ class Records:
         self.keys = keys(provider)
         self._indexes = self.keys.indexes
 
-    def write(self, task_id: str, message: str, due: int | None = None) -> bool:
+    def write(
+        self,
+        task_id: str,
+        message: str,
+        due: int | None = None,
+        *,
+        lane: str = LANES[0],
+        expires: int | None = None,
+    ) -> bool:
         """Whether the call's message is to be published now.
 
-        Not so when it is to wait for *due* (ms since the epoch), nor when a call of that id is there already.
-        One round trip.
+        Not so when it is to wait for *due*, nor when others stand in line and it is parked behind them, nor
+        when a call of that id is there already. One round trip. It is not run after *expires*; both are ms
+        since the epoch.
 
         Raises:
             EnqueueFailed: Redis does not answer; says whether the call may have been taken all the same.
         """
-        args = ["", task_id, message, due if due is not None else ""]
         try:
-            state = script("enqueue")(self._line, [*self._indexes, self.keys.call(task_id)], args)
+            (state,) = self._enqueue([task_id, message], lane=lane, due=due, expires=expires)
         except Unreached:
             raise EnqueueFailed("the state Redis does not answer; nothing was enqueued") from None
         except RedisError as gone:
             text = f"the state Redis does not answer ({type(gone).__name__})"
             raise EnqueueFailed(f"{text}; {self.undone(task_id)}") from None
-        return bool(state == b"queued")
+        return state == b"queued"
+
+    def park(self, calls: Sequence[tuple[str, str]], *, lane: str, expires: int | None = None) -> int:
+        """How many of *calls* (task id and message) are new; all of them stand in line now. One round trip.
+
+        Raises:
+            RedisError: Any of them may have been written; the same ids write none twice.
+        """
+        flat = [value for call in calls for value in call]
+        return sum(state == b"parked" for state in self._enqueue(flat, lane=lane, expires=expires, park=True))
+
+    def _enqueue(
+        self,
+        calls: Sequence[str],
+        *,
+        lane: str,
+        due: int | None = None,
+        expires: int | None = None,
+        park: bool = False,
+    ) -> list[bytes]:
+        given = ["" if moment is None else moment for moment in (due, expires)]
+        args = ["", self.keys.call(""), lane, "1" if park else "", *given, *calls]
+        states: list[bytes] = script("enqueue")(self._line, [*self._indexes, self.keys.lot], args)
+        return states
 
     def undone(self, task_id: str) -> str:
         """What became of a call that could not be enqueued whole: taken back, or in the open."""
@@ -109,18 +171,41 @@ class Records:
         fields: Any = self._redis.hgetall(self.keys.call(task_id))
         return {name.decode(): value.decode() for name, value in fields.items()}
 
-    def orphans(self, *, grace: float, depth: int, due: int = BATCH) -> list[Found]:
+    def release(self, gate: Gate, worker: str, slots: int) -> Release:
+        """The calls whose turn has come, taken so that no other worker takes them too. One round trip.
+
+        Args:
+            gate: The provider's.
+            worker: Who asks; of several only one is answered for a second.
+            slots: Calls of the provider that *worker* runs at once; 0 when it does not serve it.
+        """
+        at = self.keys
+        names = [
+            *(at.breaker, at.leases, at.probes, at.queued, at.waiting, at.parked, at.slow, at.released),
+            *(at.lot, at.workers, at.budget),
+            *gate.limits,
+        ]
+        args = ["", gate.policy, at.call(""), worker, slots, HORIZON, RELEASED_AT_ONCE]
+        word, again, *flat = script("release")(self._line, names, args)
+        return Release(
+            word=word.decode(),
+            again=again / 1000,
+            calls=[
+                Released(task_id=flat[n].decode(), message=flat[n + 1], expired=flat[n + 2] == b"expired")
+                for n in range(0, len(flat), 3)
+            ],
+        )
+
+    def orphans(self, *, grace: float, depth: int) -> list[Found]:
         """Calls that somebody must publish again, taken so that no other worker takes them too.
 
         Args:
             grace: Seconds that a published message may take to be claimed.
             depth: Messages in the provider's queue.
-            due: Calls at most whose wait is over: more than the provider can take would only come back.
         """
-        args = ["", self.keys.call(""), BATCH, round(grace * 1000), depth, FATAL_LOSSES, FATAL_PUBLISHES, due]
-        flat: list[Any] = script("reconcile")(
-            self._line, [*self._indexes, self.keys.limits, self.keys.leases], args
-        )
+        at = self.keys
+        args = ["", at.call(""), BATCH, round(grace * 1000), depth, FATAL_LOSSES, FATAL_PUBLISHES]
+        flat: list[Any] = script("reconcile")(self._line, [at.queued, at.running, at.lot, at.leases], args)
         return [
             Found(task_id=flat[n].decode(), message=flat[n + 1], kind=flat[n + 2].decode(), token=flat[n + 3])
             for n in range(0, len(flat), 4)

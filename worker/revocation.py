@@ -31,7 +31,7 @@ class RecordedControl(Control):
         self.app.loader.import_default_modules()  # who only revokes has not imported the tasks
         for name in registry.names():
             state, message = engine().records(name).cancel(task_id)
-            if state in {"waiting", "queued"} and message:
+            if state not in {"", "running", "ended"} and message:
                 self.app.backend.mark_as_revoked(task_id, "revoked", request=request_of(message))
 
 

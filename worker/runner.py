@@ -23,17 +23,20 @@ from celery.exceptions import Ignore, Retry
 from worker import context, redaction
 from worker.claim import Claim
 from worker.deadletters import DeadLetter, iso, verdict
+from worker.deferral import parks
 from worker.errors import (
     CallDeferred,
     CallFailed,
     CallRevoked,
     DuplicateDelivery,
     NarrowsError,
+    ProviderCooling,
+    ProviderThrottled,
     RecordGone,
     StateUnavailable,
     UnexpectedError,
 )
-from worker.message import of_request
+from worker.message import lane_of, of_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,6 +50,9 @@ if TYPE_CHECKING:
 __all__ = ["Runner"]
 
 logger = logging.getLogger("narrows")
+
+ASK_AGAIN = 0.5
+"""Seconds at least before a call asks again that waits for something which has no line to stand in."""
 
 GIVE_BACK_PAUSE = 1.0
 """Seconds before a call goes back into its queue, so that an outage does not make it go round and round."""
@@ -67,10 +73,11 @@ class Runner:
     def run(self, task: GuardedTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the operation returns; otherwise an exception that Celery has a state for."""
         request = task.request
-        claim = _claim(task, request, lease=self._engine.settings.claim_lease)
+        claim = self._claim(task, request)
         if claim.task_id:
             request.claim = claim
             self.running.add(claim)
+            self._engine.bulkhead.enter(claim.home)
         with context.bound(claim.context):
             try:
                 return self._answer(task, claim, args, kwargs)
@@ -83,11 +90,36 @@ class Runner:
                 raise Ignore from None
             except (CallDeferred, CallFailed, StateUnavailable) as why:
                 _bare(why)
-                if claim.task_id and (not isinstance(why, CallFailed) or claim.retry_in is not None):
+                if claim.task_id and _may_pass(why, claim):
                     self._later(claim, why)
                 raise
             except NarrowsError as why:
                 raise _bare(why)  # noqa: B904 - causes may hold what callers keep private
+
+    def _claim(self, task: GuardedTask, request: Context) -> Claim:
+        """The claim for this run; one without a record when the task was called directly or eagerly."""
+        if request.called_directly or request.is_eager or not request.id:
+            return Claim()
+        name = task.operation.provider.name
+        header = request.get("narrows") or {}
+        task_id, backend, bulkhead = str(request.id), task.backend, self._engine.bulkhead
+
+        def ended() -> bool:
+            return backend.get_task_meta(task_id)["status"] in states.READY_STATES
+
+        return Claim(
+            home=name,
+            task_id=task_id,
+            recorded=bool(header.get("recorded")),
+            silent=bool(request.ignore_result or task.ignore_result),
+            lane=lane_of(header),
+            rebuild=lambda: of_request(request, task.name, name),
+            ended=ended,
+            crowded=lambda: bulkhead.crowded(name),
+            lease=self._engine.settings.claim_lease,
+            created_at=float(header.get("at") or 0.0),
+            context=context.from_header(header, default=request.root_id),
+        )
 
     def settle(self, task: GuardedTask, status: str, outcome: Any, args: Any, kwargs: Any) -> None:
         """Tell Redis how the task ended, once Celery has stored it. Never raises for Redis."""
@@ -105,8 +137,9 @@ class Runner:
     def release(self, task: GuardedTask) -> None:
         """Hold the task's call no longer, whatever became of it: its lease runs out unless it was settled."""
         claim = task.request.get("claim")
-        if claim is not None:
+        if claim in self.running:
             self.running.discard(claim)
+            self._engine.bulkhead.leave(claim.home)
 
     def _answer(self, task: GuardedTask, claim: Claim, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         operation = task.operation
@@ -137,7 +170,7 @@ class Runner:
         request = task.request
         if not claim.task_id or not (request.callbacks or request.chain or request.chord):
             return
-        gate = self._engine.lane(claim.home).gate
+        gate = self._engine.gateway(claim.home).gate
         word = gate.claim(claim)
         if word == "gone" and not claim.ended():
             claim.recorded = False
@@ -156,7 +189,7 @@ class Runner:
         self, task: GuardedTask, claim: Claim, status: str, outcome: Any, args: Any, kwargs: Any
     ) -> None:
         if status == states.SUCCESS:
-            self._finish(claim, "end")
+            self._finish_soon(claim)
         elif status == states.RETRY:
             self._wait(claim, outcome)
         else:
@@ -167,19 +200,26 @@ class Runner:
         if isinstance(why, StateUnavailable):
             raise why
         name, seconds = claim.home, claim.wait or 0.0
-        if isinstance(why, CallFailed):
+        if isinstance(why, CallFailed) and not isinstance(why, ProviderThrottled):
             attempt = claim.attempt + 1
-            self._finish(claim, "wait", wait=seconds, attempt=attempt, backoff=seconds, reason=why.code)
-            self._engine.watcher.retried(name, why.code, attempt, seconds)
-        else:
-            self._finish(
-                claim,
-                "wait",
-                wait=seconds,
-                attempt=claim.attempt,
-                backoff=claim.backoff,
-                reason=getattr(why, "reason", "deferred"),
+            fate = self._finish(
+                claim, "retry", wait=seconds, attempt=attempt, backoff=seconds, reason=why.code
             )
+            if fate == "slow":
+                self._engine.watcher.deferred(name, "retry_budget", seconds)
+            else:
+                self._engine.watcher.retried(name, why.code, attempt, seconds)
+        else:
+            parked = not isinstance(why, CallDeferred) or parks(why, name)
+            reason = getattr(why, "reason", ProviderCooling.reason)
+            if not parked:
+                seconds = max(seconds, ASK_AGAIN)
+            fate = "park" if parked else "wait"
+            self._finish(
+                claim, fate, wait=seconds, attempt=claim.attempt, backoff=claim.backoff, reason=reason
+            )
+            seconds = 0.0 if parked else seconds
+        self._engine.releaser.expect(name, seconds)
 
     def _give_back(self, task: GuardedTask, claim: Claim) -> None:
         """Put a call by bare name back into its queue: no record knows of it, and its message is gone.
@@ -224,36 +264,25 @@ class Runner:
         if self._finish(claim, "dead", letter=letter.as_json()) == "dead":
             self._engine.watcher.dead_lettered(claim.home, letter.code)
 
+    def _finish_soon(self, claim: Claim) -> None:
+        """End the record of a call that ended well."""
+        report, claim.report = claim.report, None
+        gateway = self._engine.gateway(report.gate.provider.name if report else claim.home)
+        gateway.gate.finish_soon(report, claim, gateway.breaker.moved)
+
     def _finish(self, claim: Claim, fate: Any, **details: Any) -> str:
         report, claim.report = claim.report, None
-        lane = self._engine.lane(report.gate.provider.name if report else claim.home)
-        moved, became = lane.gate.finish(report, claim, fate, **details)
-        lane.breaker.moved(moved)
+        gateway = self._engine.gateway(report.gate.provider.name if report else claim.home)
+        moved, became = gateway.gate.finish(report, claim, fate, **details)
+        gateway.breaker.moved(moved)
         return became
 
 
-def _claim(task: GuardedTask, request: Context, *, lease: float) -> Claim:
-    """The claim for this run; one without a record when the task was called directly or eagerly."""
-    if request.called_directly or request.is_eager or not request.id:
-        return Claim()
-    name = task.operation.provider.name
-    header = request.get("narrows") or {}
-    task_id, backend = str(request.id), task.backend
-
-    def ended() -> bool:
-        return backend.get_task_meta(task_id)["status"] in states.READY_STATES
-
-    return Claim(
-        home=name,
-        task_id=task_id,
-        recorded=bool(header.get("recorded")),
-        silent=bool(request.ignore_result or task.ignore_result),
-        rebuild=lambda: of_request(request, task.name, name),
-        ended=ended,
-        lease=lease,
-        created_at=float(header.get("at") or 0.0),
-        context=context.from_header(header, default=request.root_id),
-    )
+def _may_pass(why: NarrowsError, claim: Claim) -> bool:
+    """Whether the task that *why* stopped is to wait for better times."""
+    if isinstance(why, CallDeferred):
+        return why.waits
+    return not isinstance(why, CallFailed) or claim.retry_in is not None
 
 
 def _bare(why: NarrowsError) -> NarrowsError:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +37,25 @@ class Script:
     def __call__(self, redis: Commands, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """What the script returns; one round trip."""
         try:
-            return redis.execute_command("EVALSHA", self.digest, len(keys), *keys, *args)
+            return redis.execute_command(*self.command(keys, args))
         except NoScriptError:
             return redis.execute_command("EVAL", self.text, len(keys), *keys, *args)
+
+    def command(self, keys: Sequence[str], args: Sequence[Any]) -> tuple[Any, ...]:
+        """What is sent when the server is expected to know the script."""
+        return ("EVALSHA", self.digest, len(keys), *keys, *args)
+
+    def settled(self, redis: Commands, reply: Any, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """*reply* to that command; asked again, whole, when the server did not know the script.
+
+        Raises:
+            ResponseError: The server refused.
+        """
+        if isinstance(reply, NoScriptError):
+            return redis.execute_command("EVAL", self.text, len(keys), *keys, *args)
+        if isinstance(reply, ResponseError):
+            raise reply
+        return reply
 
 
 @cache

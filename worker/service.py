@@ -5,6 +5,7 @@ Celery builds, starts and stops these steps with the worker.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import bootsteps, signals
+from redis.exceptions import RedisError
 
 from config.settings import SettingsError
 from worker import registry
@@ -64,17 +66,25 @@ class Sweeper(bootsteps.StartStopStep):
         self._reconciler = Reconciler(
             parent.app, engine(), interval=settings.sweep_interval, patience=settings.task_time_limit
         )
+        self._releaser = engine().releaser
         signals.task_revoked.connect(forget_revoked, weak=False)
         signals.task_postrun.connect(release, weak=False)
         signals.worker_process_init.connect(lambda **_: self._reconciler.start(sweep=False), weak=False)
 
-    def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
-        """Begin to look for calls that nobody runs."""
+    def start(self, parent: Any) -> None:
+        """Begin to look for calls that nobody runs, and for those whose turn has come."""
+        settings = engine().settings
+        served = [name for name in parent.app.amqp.queues.consume_from if name in registry.names()]
+        engine().bulkhead.share(served, concurrency=parent.concurrency, share=settings.provider_share)
         self._reconciler.start()
+        self._releaser.start()
 
-    def stop(self, parent: Any) -> None:  # noqa: ARG002
-        """Finish the sweep under way."""
+    def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Finish the sweep under way, and say what is still to be said."""
+        self._releaser.stop()
         self._reconciler.stop()
+        with contextlib.suppress(RedisError):
+            engine().outbox.flush()
 
 
 class Observatory(bootsteps.StartStopStep):
@@ -89,17 +99,17 @@ class Observatory(bootsteps.StartStopStep):
 
     def _count_in_files(self) -> None:
         """Prefork children count into files that the parent adds up."""
-        from worker import metric_files
+        from worker.metrics import files
 
-        if metric_files.directory() is None:
+        if files.directory() is None:
             prefix = "narrows-metrics-"
-            metric_files.remove_orphans(Path(tempfile.gettempdir()), prefix)
+            files.remove_orphans(Path(tempfile.gettempdir()), prefix)
             self._files = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
-            metric_files.prepare_multiprocess(self._files)
+            files.prepare_multiprocess(self._files)
 
     def start(self, parent: Any) -> None:
         """Listen where the settings say."""
-        from worker.exposition import Exposition
+        from worker.metrics.exposition import Exposition
         from worker.readiness import ready
         from worker.snapshot import provider_states
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from worker.engine import Engine
-    from worker.gauges import ProviderState
+    from worker.metrics.gauges import ProviderState
     from worker.provider import Provider
 
 __all__ = ["Standing", "provider_states", "standings"]
@@ -102,7 +102,7 @@ def standings(engine: Engine, names: Iterable[str] | None = None) -> list[Standi
 
 def provider_states(engine: Engine) -> list[ProviderState]:
     """What the gauges show; one round trip."""
-    from worker.gauges import ProviderState
+    from worker.metrics.gauges import ProviderState
 
     return [
         ProviderState(

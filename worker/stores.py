@@ -16,6 +16,8 @@ from redis.retry import Retry
 from config import urls
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from config.settings import Settings
 
 __all__ = ["Commands", "Line", "Unreached", "connect"]
@@ -63,6 +65,21 @@ class Line:
             self._held.__dict__["used"] = 0.0
             raise
 
+    def execute_commands(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """The replies to *commands*, sent together, a refusal in its reply's place; one round trip.
+
+        Raises:
+            RedisError: The connection failed; any of them may have been done.
+        """
+        connection = self._connection()
+        try:
+            connection.send_packed_command(connection.pack_commands(commands))
+            return [_reply(connection) for _ in commands]
+        except BaseException:
+            connection.disconnect()
+            self._held.__dict__["used"] = 0.0
+            raise
+
     def _connection(self) -> Any:
         """This thread's connection, open."""
         held, now = self._held.__dict__, time.monotonic()
@@ -74,6 +91,13 @@ class Line:
             _opened(connection)
         held["used"] = now
         return connection
+
+
+def _reply(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except ResponseError as refused:
+        return refused
 
 
 def _opened(connection: Any) -> None:

@@ -9,7 +9,7 @@ import pybreaker
 
 if TYPE_CHECKING:
     from worker.gate import Decision
-    from worker.metrics import Metrics
+    from worker.metrics.metrics import Metrics
 
 __all__ = ["BreakerWatcher", "Watcher"]
 

@@ -9,9 +9,9 @@ from celery import Celery
 
 from tests.fleet import until
 from tests.sandbox import Sandbox
-from worker.embedded import EmbeddedValkey
-from worker.programs import answers
-from worker.stack import Stack
+from worker.stack.embedded import EmbeddedValkey
+from worker.stack.programs import answers
+from worker.stack.stack import Stack
 
 BBL = "1012650001"
 

@@ -99,7 +99,7 @@ def test_a_call_that_fails_for_good_is_a_failure_and_one_dead_letter(state: Redi
         if each["id"] == result.id
     ]
     assert len(paths(clean)) == 3
-    assert nothing_left(state)
+    assert until(lambda: nothing_left(state))
 
 
 @pytest.mark.usefixtures("state")
@@ -173,7 +173,7 @@ def test_a_queued_call_that_is_revoked_is_dropped_when_it_comes(state: Redis, cl
         result.get(timeout=5)
     assert echo.delay(62).get(timeout=10) == 62
     assert paths(clean) == ["/echo/62"]
-    assert nothing_left(state)
+    assert until(lambda: nothing_left(state))
 
 
 def test_a_waiting_call_that_is_revoked_never_runs(state: Redis, clean: Ground) -> None:
@@ -221,7 +221,7 @@ def test_a_countdown_waits_as_a_record_and_not_in_a_workers_memory(
 
 def test_progress_shows_as_the_tasks_state(state: Redis, clean: Ground) -> None:
     """With what it counts."""
-    assert nothing_left(state)
+    assert until(lambda: nothing_left(state))
     clean.sandbox.control.fault("steady", latency_ms=600, only="/second/71")
 
     result = twice.delay(71)
@@ -257,7 +257,7 @@ def test_a_call_by_name_with_bad_arguments_hears_what_is_right(state: Redis, str
     with pytest.raises(Exception, match="value") as caught:
         result.get(timeout=10)
     assert type(caught.value).__name__ == ArgumentsInvalid.__name__
-    assert nothing_left(state)
+    assert until(lambda: nothing_left(state))
 
 
 @pytest.mark.parametrize("recorded", [True, False], ids=["with a record", "by bare name"])
@@ -322,4 +322,4 @@ def test_a_call_goes_through_its_providers_own_queue(state: Redis) -> None:
     """In another it would be taken for lost, so it is refused where it is enqueued."""
     with pytest.raises(ArgumentsInvalid, match="queue"):
         echo.apply_async((1,), queue="elsewhere")
-    assert nothing_left(state)
+    assert until(lambda: nothing_left(state))

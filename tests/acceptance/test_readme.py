@@ -20,7 +20,7 @@ from typing import IO
 import pytest
 
 from tests.sandbox import Sandbox
-from worker.lifeline import Lifeline
+from worker.stack.lifeline import Lifeline
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -24,10 +24,10 @@ from tests.chaos.load import Call
 from tests.chaos.report import Outcome, outcome
 from tests.fleet import Fleet, Ground, until
 from tests.sandbox import Sandbox
-from worker.child import Program
 from worker.engine import engine
 from worker.keys import keys
-from worker.stack import Stack
+from worker.stack.child import Program
+from worker.stack.stack import Stack
 
 __all__ = ["Narrows", "PlainCelery", "Side"]
 

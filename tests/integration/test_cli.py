@@ -15,9 +15,9 @@ import pytest
 from config.settings import ProviderSettings
 from tests.integration.deployment import NAME, Deployment, letter, started
 from worker.claim import Claim
-from worker.embedded import EmbeddedValkey
 from worker.keys import keys
 from worker.snapshot import standings
+from worker.stack.embedded import EmbeddedValkey
 
 NOBODY = "redis://:canary-password@127.0.0.1:1/0"
 

@@ -19,11 +19,11 @@ from tests.integration.deployment import CHECKOUT, NAME, Deployment, letter
 from tests.sandbox import Sandbox
 from worker.checks import Ailment, Finding, ask_all
 from worker.doctor import examine
-from worker.embedded import EmbeddedValkey
-from worker.exposition import Check
 from worker.keys import keys
+from worker.metrics.exposition import Check
 from worker.readiness import ready
-from worker.stack import Stack
+from worker.stack.embedded import EmbeddedValkey
+from worker.stack.stack import Stack
 
 
 @pytest.fixture

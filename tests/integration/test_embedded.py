@@ -16,7 +16,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError
 
-from worker.embedded import EmbeddedValkey, free_port
+from worker.stack.embedded import EmbeddedValkey, free_port
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_nothing_is_left_when_its_owner_is_killed(number: signal.Signals) -> Non
     """Not even by -9, from which no owner can clean up; started by a thread that is long gone."""
     code = (
         "import threading, time\n"
-        "from worker.embedded import EmbeddedValkey\n"
+        "from worker.stack.embedded import EmbeddedValkey\n"
         "valkey = EmbeddedValkey()\n"
         "starter = threading.Thread(target=valkey.start)\n"
         "starter.start(); starter.join()\n"

@@ -19,9 +19,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from worker.errors import ConfigurationError
-from worker.exposition import Check, Exposition
-from worker.http_server import MOST_CLIENTS
-from worker.metrics import Metrics, ProviderState
+from worker.metrics.exposition import Check, Exposition
+from worker.metrics.metrics import Metrics, ProviderState
+from worker.metrics.server import MOST_CLIENTS
 
 Serve = Callable[..., Exposition]
 

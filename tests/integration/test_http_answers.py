@@ -19,7 +19,7 @@ from worker.errors import (
     ResourceMissing,
     ResponseUnreadable,
 )
-from worker.http import HttpClient
+from worker.http.client import HttpClient
 from worker.provider import Auth, Provider, Timeouts, Verdict
 from worker.request import Request
 
@@ -107,7 +107,9 @@ def test_the_credential_is_added_on_the_wire_alone(
 
     assert said == line
     assert header[1] in {None, headers[header[0]]}
-    assert CANARY not in repr((asking, asking._wire, asking._auth, asking._wire.ready(GET)))
+    assert CANARY not in repr(
+        (asking, asking._keys, asking._keys[0].wire, asking._keys[0].auth, asking._keys[0].wire.ready(GET))
+    )
 
 
 def test_a_required_credential_that_is_missing_stops_the_call_before_it_leaves() -> None:

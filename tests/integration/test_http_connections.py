@@ -17,8 +17,8 @@ import trustme
 
 from tests.integration.raw_peer import Peer, Speech, http, says
 from worker.errors import ProviderUnavailable, ResponseUnreadable
-from worker.http import HttpClient
-from worker.origin import environment_proxy
+from worker.http.client import HttpClient
+from worker.http.origin import environment_proxy
 from worker.provider import Auth, Provider, Timeouts
 from worker.request import Request
 

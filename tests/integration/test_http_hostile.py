@@ -16,7 +16,7 @@ import pytest
 
 from tests.integration.raw_peer import Peer, Speech, http, says
 from worker.errors import CallError, ProviderUnavailable, ResponseUnreadable
-from worker.http import HttpClient
+from worker.http.client import HttpClient
 from worker.provider import Provider, Timeouts
 from worker.request import Request
 

@@ -14,7 +14,7 @@ from redis import Redis
 
 from tests.sandbox import Sandbox
 from worker.breaker import BreakerOpen
-from worker.cache import Cache
+from worker.cache.cache import Cache
 from worker.claim import Claim
 from worker.errors import (
     BucketEmpty,
@@ -27,9 +27,9 @@ from worker.errors import (
     RequestInvalid,
     StateUnavailable,
 )
+from worker.gateway import Gateway, open_gateway
 from worker.keys import keys
-from worker.lane import Lane, open_lane
-from worker.metrics import Metrics
+from worker.metrics.metrics import Metrics
 from worker.operation import Progress, Steps
 from worker.pipeline import Pipeline
 from worker.provider import Breaker, Caching, Provider, Rate
@@ -52,8 +52,8 @@ def make(state: Redis, sandbox: Sandbox) -> MakePipeline:
         provider = Provider(
             name="nyc_open_data", **{"base_url": sandbox.base_url("nyc_open_data"), **declared}
         )
-        lane = open_lane(provider, None, client, client, Cache(client))
-        return Pipeline(lambda _: lane, inline_wait=inline_wait, watcher=Watcher(Metrics()))
+        gateway = open_gateway(provider, None, client, client, None, Cache(client))
+        return Pipeline(lambda _: gateway, inline_wait=inline_wait, watcher=Watcher(Metrics()))
 
     return pipeline
 
@@ -62,14 +62,14 @@ def ask(pipeline: Pipeline, request: Request = PERMITS, claim: Claim | None = No
     """One call and its report, as a task that ends after it."""
     claim = claim or Claim()
     try:
-        return pipeline.call(lane_of(pipeline), request, claim)
+        return pipeline.call(gateway_of(pipeline), request, claim)
     finally:
         pipeline.tell(claim)
 
 
-def lane_of(pipeline: Pipeline) -> Lane:
-    """The only lane of these tests."""
-    return pipeline.lane("nyc_open_data")
+def gateway_of(pipeline: Pipeline) -> Gateway:
+    """The only gateway of these tests."""
+    return pipeline.gateway("nyc_open_data")
 
 
 def arrived(sandbox: Sandbox) -> int:
@@ -125,7 +125,7 @@ def test_an_open_breaker_is_answered_for_by_the_last_answer(make: MakePipeline, 
     pipeline = make(caching=Caching(memory=0.0, redis=0.05, stale_if_error=600.0))
     ask(pipeline)
     wait_until(lambda: not entry_of(pipeline).fresh)
-    lane_of(pipeline).breaker.open()
+    gateway_of(pipeline).breaker.open()
 
     assert ask(pipeline).source == "stale"
     assert arrived(sandbox) == 1
@@ -206,7 +206,7 @@ def test_five_failures_open_the_breaker_for_everybody(make: MakePipeline, sandbo
         ask(workers[1])
 
     assert arrived(sandbox) == 5
-    assert [lane_of(worker).breaker.current_state for worker in workers] == ["open", "open"]
+    assert [gateway_of(worker).breaker.current_state for worker in workers] == ["open", "open"]
 
 
 def test_a_rejection_is_proof_of_life(make: MakePipeline, sandbox: Sandbox) -> None:
@@ -216,7 +216,7 @@ def test_a_rejection_is_proof_of_life(make: MakePipeline, sandbox: Sandbox) -> N
         with pytest.raises(RequestInvalid):
             ask(pipeline, replace(PERMITS, params={"nonsense": "1"}))
 
-    assert lane_of(pipeline).breaker.current_state == "closed"
+    assert gateway_of(pipeline).breaker.current_state == "closed"
     assert arrived(sandbox) == 3
 
 
@@ -227,7 +227,7 @@ def test_no_call_leaves_while_redis_is_away(make: MakePipeline, sandbox: Sandbox
     pipeline = make(client=nowhere)
 
     with pytest.raises(StateUnavailable):
-        pipeline.call(lane_of(pipeline), PERMITS, Claim())
+        pipeline.call(gateway_of(pipeline), PERMITS, Claim())
 
     assert arrived(sandbox) == 0
 
@@ -236,7 +236,7 @@ def test_a_second_copy_of_a_task_makes_no_call(make: MakePipeline, state: Redis,
     """The record's claim stands before the provider."""
     Records(state, state, "nyc_open_data").write("t1", "[]")
     pipeline = make()
-    pipeline.call(lane_of(pipeline), PERMITS, Claim(home="nyc_open_data", task_id="t1", recorded=True))
+    pipeline.call(gateway_of(pipeline), PERMITS, Claim(home="nyc_open_data", task_id="t1", recorded=True))
 
     with pytest.raises(DuplicateDelivery):
         ask(pipeline, claim=Claim(home="nyc_open_data", task_id="t1", recorded=True))
@@ -247,7 +247,7 @@ def test_a_second_copy_of_a_task_makes_no_call(make: MakePipeline, state: Redis,
 def test_a_call_is_over_for_the_gate_when_its_task_says_so(make: MakePipeline, state: Redis) -> None:
     """The outcome rides on what the task says to Redis next; nothing is left behind."""
     pipeline, claim = make(), Claim()
-    pipeline.call(lane_of(pipeline), PERMITS, claim)
+    pipeline.call(gateway_of(pipeline), PERMITS, claim)
     in_flight = state.zcard(keys("nyc_open_data").leases)
 
     pipeline.tell(claim)
@@ -282,7 +282,7 @@ def test_twenty_calls_through_one_breaker_are_in_flight_together(
     make: MakePipeline, sandbox: Sandbox
 ) -> None:
     """Pybreaker's own call holds a lock for the whole call; ours holds none."""
-    breaker = lane_of(make()).breaker
+    breaker = gateway_of(make()).breaker
     together = threading.Barrier(20, timeout=10)
 
     with ThreadPoolExecutor(20) as pool:
@@ -294,7 +294,7 @@ def test_twenty_calls_through_one_breaker_are_in_flight_together(
 
 def test_a_denied_call_is_an_error_of_the_deferred_branch(make: MakePipeline) -> None:
     """Callers catch pybreaker's error or ours; it is both."""
-    breaker = lane_of(make()).breaker
+    breaker = gateway_of(make()).breaker
     breaker.open()
 
     with pytest.raises(CallDeferred) as held:
@@ -305,7 +305,7 @@ def test_a_denied_call_is_an_error_of_the_deferred_branch(make: MakePipeline) ->
 
 def entry_of(pipeline: Pipeline) -> Any:
     """What is kept of the permits."""
-    entry = lane_of(pipeline).recall(PERMITS)
+    entry = gateway_of(pipeline).recall(PERMITS)
     assert entry is not None
     return entry
 

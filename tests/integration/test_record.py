@@ -129,10 +129,10 @@ def test_a_waiting_call_comes_back_when_its_time_has_come(records: Records, gate
     gate.finish(report, runner, "wait", wait=0.0, reason="bucket")
     waited = index_of(records, state, "t1")
 
-    found = records.orphans(grace=10, depth=0)
+    found = records.release(gate, "worker", 1).calls
 
     assert waited == ["waiting"]
-    assert [(orphan.kind, orphan.message) for orphan in found] == [("due", b'["m"]')]
+    assert [(call.task_id, call.message) for call in found] == [("t1", b'["m"]')]
     assert index_of(records, state, "t1") == ["queued"]
     assert records.get("t1")["attempt"] == "0"
 

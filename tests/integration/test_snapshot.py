@@ -13,7 +13,7 @@ from tests.integration.deployment import NAME, Deployment, letter
 from worker.claim import Claim
 from worker.cli.desk import Desk
 from worker.concerns import concerns
-from worker.gauges import ProviderState
+from worker.metrics.gauges import ProviderState
 from worker.snapshot import Standing, provider_states, standings
 
 CHOSEN = ProviderSettings(rate=1.0, burst=10, daily_quota=20)

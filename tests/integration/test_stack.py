@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from worker.child import Child, Program
-from worker.embedded import free_port
 from worker.errors import ConfigurationError
-from worker.lifeline import Lifeline
-from worker.programs import answers
-from worker.stack import Stack
+from worker.stack.child import Child, Program
+from worker.stack.embedded import free_port
+from worker.stack.lifeline import Lifeline
+from worker.stack.programs import answers
+from worker.stack.stack import Stack
 
 # A stand-in for a worker: answers HTTP, has a child as prefork has, and ends on TERM.
 PROGRAM = """
@@ -207,7 +207,7 @@ def test_a_stack_ends_with_its_owner_however_that_ends(number: signal.Signals) -
     """By request it exits 0; by -9 the guard clears up."""
     code = (
         "from tests.integration.test_stack import StandIns, page\n"
-        "from worker.stack import Stack\n"
+        "from worker.stack.stack import Stack\n"
         "with Stack(workers=1, beat=False, programs=StandIns()) as stack:\n"
         "    print(*page(stack.addresses['worker-1'])[:2], stack.valkey.pid, flush=True)\n"
         "    stack.serve()\n"

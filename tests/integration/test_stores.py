@@ -8,9 +8,9 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from worker.embedded import EmbeddedValkey
 from worker.errors import EnqueueFailed
 from worker.record import Records
+from worker.stack.embedded import EmbeddedValkey
 from worker.stores import Line, Unreached, connect
 
 

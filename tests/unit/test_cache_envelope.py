@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.envelope import COMPRESS_ABOVE, expiry, opened, sealed
+from worker.cache.envelope import COMPRESS_ABOVE, expiry, opened, sealed
 
 NOW = 1_800_000_000.125
 JSON = st.recursive(

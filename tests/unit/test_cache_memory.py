@@ -5,8 +5,8 @@ from __future__ import annotations
 import fakeredis
 import pytest
 
-from worker.cache import Cache
-from worker.cached import cached
+from worker.cache.cache import Cache
+from worker.cache.decorator import cached
 from worker.errors import CacheError
 
 KEY = "narrows:{city}:cache:a"

@@ -13,7 +13,7 @@ from redis import Redis
 from ruamel.yaml import YAML
 
 from config.settings import Settings, SettingsError
-from worker.embedded import EmbeddedValkey
+from worker.stack.embedded import EmbeddedValkey
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("worker", "beat", "flower")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from worker.deadline import SWEEP_ABOVE, Deadline, Watchdog
+from worker.http.deadline import SWEEP_ABOVE, Deadline, Watchdog
 
 Pair = tuple[socket.socket, socket.socket]
 

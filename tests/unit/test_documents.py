@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry
 from config import environment
 from config.settings import Settings
 from worker.cli.root import root
-from worker.gauges import Gauges, ProviderState
-from worker.metrics import Metrics
+from worker.metrics.gauges import Gauges, ProviderState
+from worker.metrics.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -130,14 +130,14 @@ def test_the_states_of_a_call_are_those_of_its_record() -> None:
 
     told = {name for row in table(LIFECYCLE, "state") for name in SPAN.findall(row[0])}
 
-    assert states == {"queued", "running", "waiting", "ended"}
+    assert states == {"queued", "running", "waiting", "parked", "slow", "ended"}
     assert {end for pair in arrows() for end in pair[:2]} - {"[*]"} == {*states, "dead_letter"}
     assert told == states
 
 
 def test_every_arrow_names_its_script_and_every_script_of_records_has_an_arrow() -> None:
     """The diagram and the table have the same ones."""
-    writing = {"enqueue", "begin", "extend", "finish", "reconcile", "cancel"}
+    writing = {"enqueue", "begin", "extend", "finish", "reconcile", "release", "cancel"}
     named = {word for *_, label in arrows() for word in re.findall(r"\w+", label) if word in writing}
     rows = {word for row in table(LIFECYCLE, "from") for word in SPAN.findall(row[2]) if word in writing}
 

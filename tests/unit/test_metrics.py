@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from worker import metric_files
 from worker.errors import ConfigurationError
-from worker.metrics import Metrics, ProviderState
+from worker.metrics import files
+from worker.metrics.metrics import Metrics, ProviderState
 
 Sample = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -185,7 +185,7 @@ def test_threads_lose_no_count() -> None:
 def test_files_must_be_prepared_before_the_library_is_there(tmp_path: Path) -> None:
     """It has decided for memory when it was imported; counting would silently go nowhere."""
     with pytest.raises(ConfigurationError, match="imported before"):
-        metric_files.prepare_multiprocess(tmp_path)
+        files.prepare_multiprocess(tmp_path)
 
 
 def run(script: str, folder: Path) -> str:
@@ -202,10 +202,10 @@ def run(script: str, folder: Path) -> str:
 PREFORK = """
 import os, sys
 from pathlib import Path
-from worker import metric_files
+from worker.metrics import files
 folder = Path(sys.argv[1])
-metric_files.prepare_multiprocess(folder)
-from worker.metrics import Metrics, ProviderState
+files.prepare_multiprocess(folder)
+from worker.metrics.metrics import Metrics, ProviderState
 metrics = Metrics()
 metrics.watch(lambda: [ProviderState(provider="p", breaker_state=1, tokens=0.5)])
 metrics.retried("p")
@@ -219,7 +219,7 @@ def child(times):
     os.waitpid(pid, 0)
     return pid
 
-def files():
+def found():
     return sorted(file.name.replace(str(os.getpid()), "PARENT") for file in folder.glob("*.db"))
 """
 
@@ -233,8 +233,8 @@ for round in range(3):
     page = metrics.page()[1].decode()
 last = [child(1) for _ in range(10)]
 for pid in last:
-    metric_files.mark_process_dead(pid)
-print(files())
+    files.mark_process_dead(pid)
+print(found())
 print(metrics.page()[1].decode())
 """, tmp_path / "files")  # fmt: skip
 
@@ -287,7 +287,7 @@ def test_an_earlier_run_s_files_are_removed(tmp_path: Path) -> None:
     for name in (f"counter_{int(finished.stdout)}.db", "counter_of-the-dead.db", "gauge_liveall_notes.db"):
         (folder / name).write_bytes(b"")
 
-    text = run(PREFORK + "print(files()); print(oct(folder.stat().st_mode & 0o777))", folder)
+    text = run(PREFORK + "print(found()); print(oct(folder.stat().st_mode & 0o777))", folder)
 
     assert text.splitlines()[1] == "0o700"
     assert "of-the-dead" not in text
@@ -304,10 +304,10 @@ def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
     text = run("""
 import sys
 from pathlib import Path
-from worker import metric_files
+from worker.metrics import files
 from worker.errors import ConfigurationError
 try:
-    metric_files.prepare_multiprocess(Path(sys.argv[1]))
+    files.prepare_multiprocess(Path(sys.argv[1]))
 except ConfigurationError as why:
     print(why)
 """, link)  # fmt: skip
@@ -317,5 +317,5 @@ except ConfigurationError as why:
 
 def test_a_producer_does_not_import_prometheus() -> None:
     """It takes a tenth of a second that every service would pay."""
-    light = "worker.metric_files, worker.context, worker.redaction"
+    light = "worker.metrics.files, worker.context, worker.redaction"
     assert run(f"import sys, {light}; print('prometheus_client' in sys.modules)", Path()) == "False\n"

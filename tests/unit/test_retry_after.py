@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.retry_after import reset_after, retry_after
+from worker.http.retry_after import reset_after, retry_after
 
 NOW = 1_800_000_000.0
 

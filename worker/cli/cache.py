@@ -27,7 +27,7 @@ def stats(ctx: typer.Context, *, provider: Provider = None, as_json: AsJson = Fa
     Hits and misses are counted by each worker and shown on its /metrics.
     """
     from worker.keys import keys
-    from worker.redis_server import examined
+    from worker.stack.redis_server import examined
 
     desk = desk_of(ctx)
     names = _chosen(desk, provider)

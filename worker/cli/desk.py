@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from worker.breaker import FleetBreaker
-    from worker.cache import Cache
+    from worker.cache.cache import Cache
     from worker.engine import Engine
     from worker.provider import Provider
 

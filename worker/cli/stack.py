@@ -13,7 +13,7 @@ from worker.cli.output import cell, console, show_json, table, working
 
 if TYPE_CHECKING:
     from config.settings import Settings
-    from worker.stack import Stack
+    from worker.stack.stack import Stack
 
 __all__ = ["up"]
 
@@ -34,8 +34,8 @@ def up(
     """
     from config.logging import setup_logging
     from config.settings import Settings
-    from worker.programs import CeleryPrograms
-    from worker.stack import Stack
+    from worker.stack.programs import CeleryPrograms
+    from worker.stack.stack import Stack
 
     settings = Settings.load()
     setup_logging("WARNING", environment=settings.environment)

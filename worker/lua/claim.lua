@@ -6,19 +6,21 @@ include policy record
 What begin does first, alone: for a task that may be answered from the cache without a begin, and whose
 next steps a second copy would start again.
 
-KEYS[1..3]  queued, running, waiting: zsets of task ids
+KEYS[1..3]  queued, running, released: zsets of task ids
 KEYS[4]     the call's record, hash
 ARGV        now ("" for this server's clock), nonce, id, record lease ms, message ("" when a missing
-            record is to be reported)
+            record is to be reported), lane of a record that is written here
 
-returns  {verdict, token, attempt, backoff ms, created_at, first_failed_at, now}
-         verdict  ok | duplicate | gone | revoked
+returns  {verdict, token, attempt, backoff ms, created_at, first_failed_at, throttled_at, now, released}
+         verdict   ok | duplicate | gone | revoked
+         released  1 when its turn had come
 
 O(log n). Caller: worker/gate.py.
 ]]
 
 local now = clock(ARGV[1])
-local indexes = { queued = KEYS[1], running = KEYS[2], waiting = KEYS[3] }
-local verdict, record = record_claim(KEYS[4], indexes, ARGV[3], 0, ARGV[2], tonumber(ARGV[4]), ARGV[5], now)
+local indexes = { queued = KEYS[1], running = KEYS[2], released = KEYS[3] }
+local verdict, record = record_claim(KEYS[4], indexes, ARGV[3], 0, ARGV[2], tonumber(ARGV[4]), ARGV[5], ARGV[6], now)
 local token = verdict == 'ok' and record.token or 0
-return { verdict, token, record.attempt, record.backoff, record.created_at, record.first_failed_at, now }
+return { verdict, token, record.attempt, record.backoff, record.created_at, record.first_failed_at,
+  record.throttled_at, now, record.released and 1 or 0 }

@@ -1,29 +1,59 @@
 --[[
-enqueue: write a call's record before its message is published.
+enqueue: write the records of calls before anything is published.
 
-include policy record
+include policy record lot
 
-A call that is to run later waits here and gets no message. A call whose id is there already and has not
-ended is left as it is: the second message finds the first one's record.
+A call that is to run later waits here, and one that would only stand in line is parked at once: neither
+gets a message. A call whose id is there already and has not ended is left as it is: the second message
+finds the first one's record.
 
-KEYS[1..3]  queued, running, waiting: zsets of task ids
-KEYS[4]     the call's record, hash
-ARGV        now ("" for this server's clock), id, message (JSON), run at ms ("" for at once)
+KEYS[1..6]  queued, running, waiting, parked, slow, released: zsets of task ids
+KEYS[7]     lot hash
+ARGV        now ("" for this server's clock), record key prefix, lane, park ("1": whatever the line), run at
+            ms ("" for at once), not after ms ("" for whenever), then id and message (JSON) of each call
 
-returns  "queued" when its message is to be published now, "waiting" when it is to wait here, "known" when
-         the call was there already
+returns  for each call "queued" when its message is to be published now, "waiting" or "parked" when it is
+         to wait here, "known" when the call was there already
 
-O(log n). Caller: worker/record.py. Undo: cancel.lua.
+O(log n) for each. Callers: worker/record.py, worker/bulk.py. Undo: cancel.lua.
 ]]
 
-local now = clock(ARGV[1])
-local id, due = ARGV[2], tonumber(ARGV[4])
-local known = redis.call('HGET', KEYS[4], 'state')
-if known and known ~= 'ended' then return 'known' end
-redis.call('DEL', KEYS[4])
-local state, score = 'queued', now
-if due and due > now then state, score = 'waiting', due end
-redis.call('HSET', KEYS[4], 'state', state, 'message', ARGV[3], 'created_at', now,
-  'published_at', now, 'due_at', score)
-record_index({ queued = KEYS[1], running = KEYS[2], waiting = KEYS[3] }, id, '', state, score)
-return state
+local now, prefix, lane, due = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[5])
+local indexes = { queued = KEYS[1], running = KEYS[2], waiting = KEYS[3], parked = KEYS[4], slow = KEYS[5],
+  released = KEYS[6] }
+local later = due and due > now
+local stands = ARGV[4] == '1' or not later and redis.call('ZCARD', KEYS[4]) > 0
+local states, place, parked = {}, lot_last(KEYS[7], lane), 0
+
+for n = 7, #ARGV, 2 do
+  local id, key = ARGV[n], prefix .. ARGV[n]
+  local known = redis.call('HGET', key, 'state')
+  if known and known ~= 'ended' then
+    states[#states + 1] = 'known'
+  else
+    local state = later and 'waiting' or stands and 'parked' or 'queued'
+    if known then redis.call('DEL', key) end
+    local fields = { 'state', state, 'message', ARGV[n + 1], 'created_at', now, 'lane', lane }
+    local function put(name, value) fields[#fields + 1], fields[#fields + 2] = name, value end
+    if ARGV[6] ~= '' then put('expires_at', ARGV[6]) end
+    local score = now
+    if state == 'parked' then
+      place, parked = place + STRIDES[lane], parked + 1
+      score = place
+      put('place', place)
+      put('since', now)
+      put('reason', 'line')
+    else
+      put('published_at', now)
+      if later then
+        score = due
+        put('due_at', due)
+      end
+    end
+    redis.call('HSET', key, unpack(fields))
+    record_index(indexes, id, '', state, score)
+    states[#states + 1] = state
+  end
+end
+if parked > 0 then redis.call('HSET', KEYS[7], lane, place) end
+return states

@@ -1,62 +1,101 @@
 --[[
 finish: what came of the call, and what becomes of its record.
 
-include policy record breaker limits
+include policy record lot breaker limits budget
 
 One step, so that no worker sees a call that is over while its record still runs. Each half may
 be left out: a task's second call reports the first and keeps the record; a task that was
 answered from the cache ends its record and reports nothing. A report counts once: the lease
 tells. A record that another worker took over is left alone.
 
-KEYS[1..4]  breaker hash, limits hash, leases zset, probes zset
-KEYS[5..7]  queued, running, waiting: zsets of task ids
-KEYS[8]     the call's record, hash      (any name when ARGV id is "")
-KEYS[9]     the request's flight, string (any name when no flight was shared)
-KEYS[10]    dead letters, list
+KEYS[1..5]   breaker hash, limits hash of the credential that was used, leases zset, probes zset, budget hash
+KEYS[6..11]  queued, running, waiting, parked, slow, released: zsets of task ids
+KEYS[12]     lot hash
+KEYS[13]     the call's record, hash      (any name when ARGV id is "")
+KEYS[14]     the request's flight, string (any name when no flight was shared)
+KEYS[15]     dead letters, list
 ARGV        now ("" for this server's clock), nonce ("" for no report), outcome
-            (success | failure | neutral | throttled), pause ms, policy (see policy.lua), flown
-            ("1": it shared its flight), id ("" for no record), token, fate (keep | end | wait |
-            dead), wait ms, attempt, backoff ms, reason, dead letter (JSON), linger ms, recorded ("1":
-            its producer wrote the record), silent ("1": no result will tell that it ended)
+            (success | failure | neutral | throttled | refused), pause ms, calls left as the provider said
+            (-1: it did not), ms for which they must do, policy (see policy.lua), flown ("1": it shared its
+            flight), id ("" for no record), token, fate (keep | end | wait | park | retry | dead), wait ms,
+            attempt, backoff ms, reason, dead letter (JSON), linger ms, recorded ("1": its producer wrote
+            the record), silent ("1": no result will tell that it ended)
 
 returns  {moved, fate}
          moved  the breaker's new state, or ""
-         fate   as given, or "fenced" when the record is no longer ours
+         fate   as given, or "fenced" when the record is no longer ours, or "slow" for a retry beyond the
+                budget
 
-O(log n). Caller: worker/gate.py.
+A throttled call keeps its place and is parked; the pause is the provider's. O(log n). Caller: worker/gate.py.
 ]]
 
 local now, nonce, outcome, moved = clock(ARGV[1]), ARGV[2], ARGV[3], ''
+local policy = policy_read(ARGV[7])
+local spent = nil
 
 if nonce ~= '' and redis.call('ZREM', KEYS[3], nonce) == 1 then
+  spent = budget_read(KEYS[5], now)
+  spent.calls, spent.made = spent.calls + 1, spent.made + 1
+  local pause, left = tonumber(ARGV[4]), tonumber(ARGV[5])
   if outcome == 'success' or outcome == 'failure' then
-    moved = breaker_hears(KEYS[1], KEYS[4], policy_read(ARGV[5]), nonce, outcome == 'failure', now)
+    moved = breaker_hears(KEYS[1], KEYS[4], policy, nonce, outcome == 'failure', now)
+    if outcome == 'success' then limits_answered(KEYS[2], policy, now) end
   else
     redis.call('ZREM', KEYS[4], nonce)
-    if outcome == 'throttled' then limits_cool(KEYS[2], now + tonumber(ARGV[4])) end
+    if outcome == 'throttled' then limits_throttled(KEYS[2], now + pause, now) end
+    if outcome == 'refused' then redis.call('HSET', KEYS[2], 'refused_until', now + pause) end
+  end
+  if left >= 0 then
+    limits_told(KEYS[2], policy, left, now + tonumber(ARGV[6]), redis.call('ZCOUNT', KEYS[3], now, '+inf'), now)
   end
 end
-local id = ARGV[7]
-if ARGV[6] == '1' and redis.call('GET', KEYS[9]) == (id ~= '' and id or nonce) then
+local id = ARGV[9]
+if ARGV[8] == '1' and redis.call('GET', KEYS[14]) == (id ~= '' and id or nonce) then
   -- who looked for the answer just before it was kept must look again, not fly
-  if outcome == 'success' then redis.call('SET', KEYS[9], 'landed', 'PX', 250) else redis.call('DEL', KEYS[9]) end
+  if outcome == 'success' then redis.call('SET', KEYS[14], 'landed', 'PX', 250) else redis.call('DEL', KEYS[14]) end
 end
 
-local token, fate = tonumber(ARGV[8]), ARGV[9]
-if fate == 'keep' then return { moved, fate } end
-local indexes = { queued = KEYS[5], running = KEYS[6], waiting = KEYS[7] }
-if id ~= '' then
-  local mine, from, copied = record_mine(KEYS[8], token, ARGV[16] == '1')
-  if not mine then return { moved, 'fenced' } end
-  if fate == 'wait' and from then
-    local due = now + tonumber(ARGV[10])
-    redis.call('HSET', KEYS[8], 'state', 'waiting', 'due_at', due, 'attempt', ARGV[11],
-      'backoff', ARGV[12], 'reason', ARGV[13], 'losses', 0)
-    if tonumber(ARGV[11]) > 0 then redis.call('HSETNX', KEYS[8], 'first_failed_at', now) end
-    record_index(indexes, id, from, 'waiting', due)
-    return { moved, fate }
-  end
-  record_end(KEYS[8], indexes, id, from, copied or ARGV[17] == '1', tonumber(ARGV[15]))
+local token, fate = tonumber(ARGV[10]), ARGV[11]
+local indexes = { queued = KEYS[6], running = KEYS[7], waiting = KEYS[8], parked = KEYS[9], slow = KEYS[10],
+  released = KEYS[11] }
+
+local function wait_until(from, state, due)
+  redis.call('HSET', KEYS[13], 'state', state, 'due_at', due, 'reason', ARGV[15], 'since', now)
+  record_index(indexes, id, from, state, due)
 end
-if fate == 'dead' then redis.call('RPUSH', KEYS[10], ARGV[14]) end
+
+local function settle()
+  if fate == 'keep' then return fate end
+  if id ~= '' then
+    local mine, from, copied = record_mine(KEYS[13], token, ARGV[18] == '1')
+    if not mine then return 'fenced' end
+    if from and (fate == 'wait' or fate == 'park' or fate == 'retry') then
+      redis.call('HSET', KEYS[13], 'attempt', ARGV[13], 'backoff', ARGV[14], 'losses', 0)
+      if outcome == 'throttled' then redis.call('HSETNX', KEYS[13], 'throttled_at', now) end
+      if fate == 'park' then
+        lot_park(KEYS[13], indexes, KEYS[12], id, from, ARGV[15], now)
+      elseif fate == 'wait' then
+        wait_until(from, 'waiting', now + tonumber(ARGV[12]))
+      else
+        redis.call('HSETNX', KEYS[13], 'first_failed_at', now)
+        spent = spent or budget_read(KEYS[5], now)
+        if budget_room(spent, policy) < 1 then
+          redis.call('HSET', KEYS[13], 'lane', 'replay')
+          redis.call('HDEL', KEYS[13], 'place')
+          wait_until(from, 'slow', now + tonumber(ARGV[12]))
+          return 'slow'
+        end
+        spent.retries = spent.retries + 1
+        wait_until(from, 'waiting', now + tonumber(ARGV[12]))
+      end
+      return fate
+    end
+    record_end(KEYS[13], indexes, id, from, copied or ARGV[19] == '1', tonumber(ARGV[17]))
+  end
+  if fate == 'dead' then redis.call('RPUSH', KEYS[15], ARGV[16]) end
+  return fate
+end
+
+fate = settle()
+if spent then budget_write(KEYS[5], spent) end
 return { moved, fate }

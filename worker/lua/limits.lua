@@ -1,33 +1,44 @@
 --[[
-Token bucket, cooldown and daily quota, shared by begin and finish. Included, never run alone.
+Token bucket, cooldown, daily quota and what was learnt of a credential. Included, never run alone.
 
-  hash {tokens, at, cooldown_until, quota_used, quota_until, claimed_through}
-       tokens           what the bucket held at `at`; a float
-       at               ms since epoch; in the future after a cooldown, so that
-                        calls resume paced and not as a herd
-       cooldown_until   ms since epoch
-       quota_used       calls in the provider's present day
-       quota_until      ms since epoch, the end of that day; stored, since a TTL
-                        could neither be tested nor survive an eviction; at most
-                        25 hours from now, for callers whose clock is off by days
-       claimed_through  publishing time of the youngest call ever claimed
+  one hash for each credential of the provider
+  hash {tokens, at, cooldown_until, quota_used, quota_until, refused_until, factor, raised_at, throttles,
+        throttled_at}
+       tokens          what the bucket held at `at`; a float; below 0 when calls that
+                       were let out wait for their moment in a worker's slot
+       at              ms since epoch; in the future after a cooldown, so that
+                       calls resume paced and not as a herd
+       cooldown_until  ms since epoch
+       quota_used      calls in the provider's present day
+       quota_until     ms since epoch, the end of that day; stored, since a TTL
+                       could neither be tested nor survive an eviction; at most
+                       25 hours from now, for callers whose clock is off by days
+       refused_until   ms since epoch; the provider refused this credential, the others serve
+       factor          share of the declared rate that the provider bears; absent: all of it
+       raised_at       when the factor was last raised
+       throttles       cooldowns in a row, none five minutes after the one before it
+       throttled_at    when the last one began
 
 The bucket is Turner's token bucket ("New directions in communications", IEEE
-Communications Magazine 24(10), 1986), refilled when it is read.
+Communications Magazine 24(10), 1986), refilled when it is read. The factor falls by half and rises by a
+twentieth, as a TCP sender's window does (Chiu and Jain, "Analysis of the increase and decrease algorithms
+for congestion avoidance", Computer Networks and ISDN Systems 17, 1989).
 ]]
 
 local SLACK = 1e-9  -- a float's rounding must not make an honest wait a ms too short
+local REPEATED = 300000
+local LEAST_FACTOR = 0.05
 
 local function limits_read(key, policy, now)
   local l = redis.call('HMGET', key, 'tokens', 'at', 'cooldown_until', 'quota_used', 'quota_until',
-    'claimed_through')
+    'refused_until', 'factor')
   local limits = {
-    cooldown_until = tonumber(l[3] or 0), quota_used = tonumber(l[4] or 0),
-    quota_until = tonumber(l[5] or 0), claimed_through = tonumber(l[6] or 0), at = now, tokens = policy.burst,
+    key = key, rate = policy.rate * tonumber(l[7] or 1), cooldown_until = tonumber(l[3] or 0),
+    quota_used = tonumber(l[4] or 0), quota_until = tonumber(l[5] or 0),
+    refused_until = tonumber(l[6] or 0), at = now, tokens = policy.burst,
   }
   if l[1] then
-    local at = tonumber(l[2])
-    limits.tokens = math.min(policy.burst, tonumber(l[1]) + (now - at) * policy.rate)
+    limits.tokens = math.min(policy.burst, tonumber(l[1]) + (now - tonumber(l[2])) * limits.rate)
   end
   if limits.quota_until <= now then
     limits.quota_used, limits.quota_until = 0, now + 90000000
@@ -35,25 +46,53 @@ local function limits_read(key, policy, now)
       if ends > now then limits.quota_until = math.min(limits.quota_until, ends) end
     end
   end
+  limits.quota_left = policy.quota > 0 and math.max(0, policy.quota - limits.quota_used) or math.huge
   return limits
 end
 
-local function bucket_wait(limits, policy)
-  if policy.rate == 0 or limits.tokens >= 1 - SLACK then return 0 end
-  return math.ceil((1 - limits.tokens) / policy.rate - 1e-6)
+-- ms until the bucket holds a token more than `others` will take
+local function bucket_wait(limits, others)
+  if limits.rate == 0 then return 0 end
+  local missing = 1 + others - limits.tokens
+  if missing <= SLACK then return 0 end
+  return math.ceil(missing / limits.rate - 1e-6)
 end
 
-local function quota_wait(limits, policy, now)
-  if policy.quota == 0 or limits.quota_used < policy.quota then return 0 end
-  return limits.quota_until - now
+-- what keeps this credential from being used at all, and for how long
+local function limits_held(limits, now)
+  local reason, wait = nil, 0
+  if limits.refused_until > now then reason, wait = 'credentials', limits.refused_until - now end
+  if limits.cooldown_until - now > wait then reason, wait = 'cooldown', limits.cooldown_until - now end
+  if limits.quota_left == 0 and limits.quota_until - now > wait then
+    reason, wait = 'quota', limits.quota_until - now
+  end
+  return reason, wait
 end
 
-local function limits_spend(key, limits, policy, now)
-  redis.call('HSET', key, 'tokens', limits.tokens - (policy.rate > 0 and 1 or 0), 'at', now,
-    'claimed_through', limits.claimed_through)
+-- the credential with most headroom: the one that can be used soonest, then the most quota left, then the
+-- most tokens; returns its number, its limits, what holds it, that wait, and the bucket's
+local function limits_choose(keys, first, policy, others, now)
+  local best
+  for n = first, #keys do
+    local limits = limits_read(keys[n], policy, now)
+    local reason, wait = limits_held(limits, now)
+    local bucket = bucket_wait(limits, others)
+    local this = { n - first + 1, limits, reason, wait, bucket, math.max(wait, bucket) }
+    local better = not best or this[6] < best[6]
+    if best and this[6] == best[6] then
+      local mine, its = limits.quota_left, best[2].quota_left
+      better = mine > its or mine == its and limits.tokens > best[2].tokens
+    end
+    if better then best = this end
+  end
+  return unpack(best, 1, 5)
+end
+
+local function limits_spend(limits, policy, now)
+  redis.call('HSET', limits.key, 'tokens', limits.tokens - (limits.rate > 0 and 1 or 0), 'at', now)
   if policy.quota > 0 then
-    limits.quota_used = limits.quota_used + 1
-    redis.call('HSET', key, 'quota_used', limits.quota_used, 'quota_until', limits.quota_until)
+    limits.quota_left = limits.quota_left - 1
+    redis.call('HSET', limits.key, 'quota_used', limits.quota_used + 1, 'quota_until', limits.quota_until)
   end
 end
 
@@ -63,4 +102,40 @@ local function limits_cool(key, ends)
   if ends > until_now then
     redis.call('HSET', key, 'cooldown_until', ends, 'tokens', 0, 'at', ends)
   end
+end
+
+-- the provider said "too often": what is said while a pause is on says nothing new
+local function limits_throttled(key, ends, now)
+  local f = redis.call('HMGET', key, 'cooldown_until', 'throttles', 'throttled_at', 'factor')
+  if tonumber(f[1] or 0) <= now then
+    local again = tonumber(f[3] or 0) > now - REPEATED
+    local throttles = again and tonumber(f[2]) + 1 or 1
+    redis.call('HSET', key, 'throttles', throttles, 'throttled_at', now)
+    if throttles > 1 then
+      redis.call('HSET', key, 'factor', math.max(LEAST_FACTOR, tonumber(f[4] or 1) / 2), 'raised_at', now)
+    end
+  end
+  limits_cool(key, ends)
+end
+
+-- an answer came: a lowered rate rises again, once a second at most
+local function limits_answered(key, policy, now)
+  local f = redis.call('HMGET', key, 'factor', 'raised_at')
+  if not f[1] or tonumber(f[2] or 0) > now - 1000 then return end
+  local limits = limits_read(key, policy, now)  -- what was earned until now was earned at the old rate
+  redis.call('HSET', key, 'tokens', limits.tokens, 'at', now)
+  local factor = tonumber(f[1]) + 0.05
+  if factor >= 1 then
+    redis.call('HDEL', key, 'factor', 'raised_at')
+  else
+    redis.call('HSET', key, 'factor', factor, 'raised_at', now)
+  end
+end
+
+-- the provider counts `left` calls until `ends`, those in flight among them or not: never more tokens than that
+local function limits_told(key, policy, left, ends, in_flight, now)
+  if left <= 0 then return limits_cool(key, ends) end
+  local limits = limits_read(key, policy, now)
+  local fits = math.max(0, left - in_flight)
+  if fits < limits.tokens then redis.call('HSET', key, 'tokens', fits, 'at', now) end
 end

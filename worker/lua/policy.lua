@@ -1,12 +1,12 @@
 --[[
 The provider's rules, packed by worker/policy.py: big-endian doubles, one argument instead of
-fourteen. Included, never run alone. 0 switches a rule off; times are ms, the rate is per ms.
+sixteen. Included, never run alone. 0 switches a rule off; times are ms, the rate is per ms.
 ]]
 
 local function policy_read(packed)
   local p, ends = {}, {}
   p.rate, p.burst, p.quota, p.most, p.failures, p.window, p.ratio, p.reset_after, p.successes, p.probes,
-    p.lease, ends[1], ends[2], ends[3] = struct.unpack('>dddddddddddddd', packed)
+    p.lease, p.retry_ratio, p.retry_floor, ends[1], ends[2], ends[3] = struct.unpack('>dddddddddddddddd', packed)
   p.day_ends = ends
   return p
 end

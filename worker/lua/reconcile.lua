@@ -3,20 +3,20 @@ reconcile: which calls does nobody run that somebody should?
 
 include policy record
 
-Three kinds: the worker's lease ran out; the wait is over; the message is gone. A message counts as gone
+Two kinds: the worker's lease ran out; the message is gone. A message counts as gone
 when its call is older than the grace and younger calls were claimed before it, or more calls are
 queued than the broker holds messages. A wrong guess costs one copy, which its claim drops. Who
 is returned here is queued again from now on, so no two workers return one call, and if this
 caller dies before it publishes, the same rule finds the call again.
 
-KEYS[1..3]  queued, running, waiting: zsets of task ids
-KEYS[4]     limits hash, read for claimed_through
-KEYS[5]     leases zset, cleared of those that ran out
+KEYS[1..2]  queued, running: zsets of task ids
+KEYS[3]     lot hash, read for claimed_through
+KEYS[4]     leases zset, cleared of those that ran out
 ARGV        now ("" for this server's clock), record key prefix, most, grace ms, messages in the
-            broker, losses in a row that end a call, unclaimed copies that do, most that are due
+            broker, losses in a row that end a call, unclaimed copies that do
 
 returns  a flat list of id, message, kind, token
-         kind   "lost" | "due" | "unclaimed" | "poison"
+         kind   "lost" | "unclaimed" | "poison"
                 a poison call is claimed for this caller with `token`: it killed too many workers
 
 O(log n) per call returned, at most `most` of each kind. Caller: worker/reconciler.py, every worker.
@@ -26,16 +26,16 @@ local now = clock(ARGV[1])
 local prefix, most, grace = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local depth = tonumber(ARGV[5])
 local fatal = { losses = tonumber(ARGV[6]), publishes = tonumber(ARGV[7]) }
-local indexes = { queued = KEYS[1], running = KEYS[2], waiting = KEYS[3] }
+local indexes = { queued = KEYS[1], running = KEYS[2] }
 local found = {}
-redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now)
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
 
 local function take(id, from, kind, count)
   local key = prefix .. id
   local message = redis.call('HGET', key, 'message')
   if not message then return record_index(indexes, id, from, 'ended') end
-  local token, counted = 0, count and redis.call('HINCRBY', key, count, 1) or 0
-  if count and counted >= fatal[count] then
+  local token, counted = 0, redis.call('HINCRBY', key, count, 1)
+  if counted >= fatal[count] then
     kind, token = 'poison', redis.call('HINCRBY', key, 'token', 1)
     redis.call('HSET', key, 'state', 'running', 'lease_until', now + 3 * grace)
     record_index(indexes, id, from, 'running', now + 3 * grace)
@@ -45,8 +45,7 @@ local function take(id, from, kind, count)
     redis.call('HSET', key, 'copied', 1)
     record_index(indexes, id, from, 'queued', now + grace * (2 ^ counted - 2))
   else
-    redis.call('HSET', key, 'state', 'queued', 'published_at', now)
-    if kind == 'lost' then redis.call('HSET', key, 'copied', 1) end
+    redis.call('HSET', key, 'state', 'queued', 'published_at', now, 'copied', 1)
     record_index(indexes, id, from, 'queued', now)
   end
   for _, value in ipairs({ id, message, kind, token }) do found[#found + 1] = value end
@@ -55,10 +54,7 @@ end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', indexes.running, '-inf', now, 'LIMIT', 0, most)) do
   take(id, 'running', 'lost', 'losses')
 end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', indexes.waiting, '-inf', now, 'LIMIT', 0, tonumber(ARGV[8]))) do
-  take(id, 'waiting', 'due')
-end
-local claimed = tonumber(redis.call('HGET', KEYS[4], 'claimed_through') or 0)
+local claimed = tonumber(redis.call('HGET', KEYS[3], 'claimed_through') or 0)
 local missing = redis.call('ZCARD', indexes.queued) - #found / 4 - depth
 local overtaken = math.min(now - grace, claimed - grace)
 local old = redis.call('ZRANGEBYSCORE', indexes.queued, '-inf', now - grace, 'WITHSCORES', 'LIMIT', 0, most)

@@ -1,12 +1,14 @@
 --[[
 A call's record, shared by all scripts. Included, never run alone.
 
-  hash {state, message, token, owner, attempt, backoff, losses, publishes,
-        created_at, published_at, first_failed_at, lease_until, due_at, reason,
-        bare, copied, revoked}
+  hash {state, message, token, owner, attempt, backoff, losses, publishes, lane, place, released,
+        created_at, published_at, first_failed_at, throttled_at, lease_until, due_at, since, expires_at,
+        reason, bare, copied, revoked}
        state    "queued"   a message for it should be in the broker
                 "running"  a worker holds it until lease_until
-                "waiting"  held back or backing off until due_at, no message anywhere
+                "waiting"  backing off, or not to run before due_at; no message anywhere
+                "parked"   in line for its provider; no message anywhere
+                "slow"     failed, and the retry budget is spent; no message anywhere
                 "ended"    kept for a while so that late copies are known
        token    fencing token, one higher with each claim; who holds an older
                 one has lost the call and changes nothing
@@ -14,7 +16,9 @@ A call's record, shared by all scripts. Included, never run alone.
        owner    nonce of the begin that claimed it, so that a begin repeated
                 after a lost reply finds its own claim
        message  JSON, all that is needed to publish the call again
-The index that matches the state has the id: queued, running or waiting.
+       lane     "interactive" (or absent), "batch", "replay"; place: in line, see lot.lua
+       released 1 while it is queued because its turn has come
+The index that matches the state has the id: queued, running, waiting, parked or slow.
 ]]
 
 local function record_index(keys, id, from, to, score)
@@ -23,22 +27,20 @@ local function record_index(keys, id, from, to, score)
 end
 
 -- returns verdict, token, fields
-local function record_claim(key, keys, id, held, nonce, lease, message, now)
+local function record_claim(key, keys, id, held, nonce, lease, message, lane, now)
   local f = redis.call('HMGET', key, 'state', 'token', 'owner', 'revoked', 'attempt', 'backoff',
-    'created_at', 'published_at', 'first_failed_at')
+    'created_at', 'published_at', 'first_failed_at', 'throttled_at', 'released')
   local record = {
     token = tonumber(f[2] or 0), attempt = tonumber(f[5] or 0), backoff = tonumber(f[6] or 0),
     created_at = tonumber(f[7] or now), published_at = tonumber(f[8] or 0),
-    first_failed_at = tonumber(f[9] or 0),
+    first_failed_at = tonumber(f[9] or 0), throttled_at = tonumber(f[10] or 0), released = f[11],
   }
   if not f[1] then
     if held > 0 then return 'fenced', record end
     if message == '' then return 'gone', record end
-    redis.call('HSET', key, 'message', message, 'created_at', now, 'published_at', 0, 'bare', 1)
+    redis.call('HSET', key, 'message', message, 'created_at', now, 'published_at', 0, 'bare', 1, 'lane', lane)
   elseif f[4] then
     return 'revoked', record
-  elseif f[1] == 'ended' then
-    return 'duplicate', record
   elseif f[1] == 'running' then
     if record.token == held then
       redis.call('HSET', key, 'lease_until', now + lease)
@@ -47,12 +49,18 @@ local function record_claim(key, keys, id, held, nonce, lease, message, now)
     end
     if f[3] ~= nonce then return held > 0 and 'fenced' or 'duplicate', record end
     return 'ok', record
+  elseif f[1] ~= 'queued' then
+    return 'duplicate', record
   elseif held > 0 then
     return 'fenced', record
   end
   record.token = record.token + 1
   redis.call('HSET', key, 'state', 'running', 'token', record.token, 'owner', nonce, 'publishes', 0,
     'lease_until', now + lease)
+  if record.released then
+    redis.call('ZREM', keys.released, id)
+    redis.call('HDEL', key, 'released')
+  end
   record_index(keys, id, f[1], 'running', now + lease)
   return 'ok', record
 end
@@ -70,6 +78,7 @@ end
 
 local function record_end(key, keys, id, from, tombstone, linger)
   record_index(keys, id, from, 'ended')
+  if from ~= 'running' then redis.call('ZREM', keys.released, id) end
   if tombstone then
     redis.call('HSET', key, 'state', 'ended')
     redis.call('HDEL', key, 'message')

@@ -7,10 +7,10 @@
     circuit_breaker_transitions_total{provider,to}     credentials_refused_total{provider}
     calls_republished_total{provider,reason}
 
-The gauges are in :mod:`worker.gauges`. Importing this module imports prometheus_client, which takes a
+The gauges are in :mod:`worker.metrics.gauges`. Importing this module imports prometheus_client, which takes a
 tenth of a second, so only workers and commands do. With threads all is in memory. In a prefork worker each
 child counts into a file of its own and the parent adds the files up when it is scraped
-(:mod:`worker.metric_files`, which must be asked before this module is imported).
+(:mod:`worker.metrics.files`, which must be asked before this module is imported).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from worker import metric_files
-from worker.gauges import Gauges, ProviderState, Snapshot
+from worker.metrics import files
+from worker.metrics.gauges import Gauges, ProviderState, Snapshot
 
 __all__ = ["Metrics", "ProviderState", "Snapshot"]
 
@@ -39,7 +39,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        directory = metric_files.directory()
+        directory = files.directory()
         own = registry if registry is not None else CollectorRegistry()
         # In prefork the parent's own counts are a file among those added up: not to be shown twice.
         self._page = CollectorRegistry() if directory else own
@@ -124,5 +124,5 @@ class Metrics:
     def page(self, accept: str = "") -> tuple[str, bytes]:
         """Content type and text of ``/metrics``, for the given Accept header."""
         encode, content_type = choose_encoder(accept)
-        with metric_files.settled():
+        with files.settled():
             return content_type, encode(self._page)

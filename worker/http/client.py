@@ -5,7 +5,7 @@ requests' adapter builds the pool (TLS, proxies); each call then asks the pool i
 
 What holds for every call, whatever the provider does:
 
-- the total deadline covers name resolution, handshakes, headers and body (worker.deadline);
+- the total deadline covers name resolution, handshakes, headers and body (worker.http.deadline);
 - a body is read against ``max_body`` after decompression, and never further;
 - redirects stay on the provider's origin or are refused before anything is sent;
 - a submission takes a fresh connection, so that a stale one never leaves it in doubt;
@@ -15,24 +15,24 @@ What holds for every call, whatever the provider does:
 from __future__ import annotations
 
 import http.client
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from urllib3 import Retry, Timeout
 from urllib3.exceptions import HTTPError, ProtocolError
 from urllib3.response import BaseHTTPResponse
 
-from worker.auth import wire_auth
-from worker.body import BodyTooLarge, parsed, read_body
-from worker.connection import CURRENT, Exchange
-from worker.deadline import WATCHDOG
 from worker.errors import CallError, CredentialsRefused, ResponseUnreadable
-from worker.origin import Origin
-from worker.outage import outage
+from worker.http.auth import WireAuth, wire_auth
+from worker.http.body import BodyTooLarge, parsed, read_body
+from worker.http.connection import CURRENT, Exchange
+from worker.http.deadline import WATCHDOG
+from worker.http.origin import Origin
+from worker.http.outage import outage
+from worker.http.verdict import NOT_MODIFIED, failure, verdict
+from worker.http.wire import USER_AGENT, Wire, WireRequest
 from worker.provider import Provider, Timeouts
 from worker.request import Answer, Request
-from worker.verdict import NOT_MODIFIED, failure, verdict
-from worker.wire import USER_AGENT, Wire, WireRequest
 
 __all__ = ["HttpClient"]
 
@@ -57,6 +57,15 @@ _NO_RETRIES = Retry(total=False, redirect=False)  # ours are counted, and made b
 _TRANSPORT = (HTTPError, OSError, ValueError, BodyTooLarge)
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class _Key:
+    """One credential, and how it is put on the wire."""
+
+    secret: str | None
+    auth: WireAuth
+    wire: Wire
+
+
 @dataclass(slots=True, repr=False)
 class _Reply:
     status: int
@@ -70,11 +79,11 @@ class HttpClient:
     Args:
         provider: Whose auth, headers, judge and ``max_body`` hold.
         base_url: Where it lives; nothing is ever sent elsewhere.
-        credential: Its API key.
+        credential: Its API key; *others* may take its place.
         timeouts: Also the total, after which the call ends whatever the socket does.
         verify: Whether TLS certificates are checked, or the file of authorities to check them against.
         user_agent: Unless the provider declares its own.
-        proxy: See :func:`worker.origin.environment_proxy`; the environment is never read here.
+        proxy: See :func:`worker.http.origin.environment_proxy`; the environment is never read here.
 
     Raises:
         ConfigurationError: The address or the credential cannot be used.
@@ -86,21 +95,27 @@ class HttpClient:
         *,
         base_url: str,
         credential: str | None,
+        others: Sequence[str] = (),
         timeouts: Timeouts,
         verify: bool | str = True,
         user_agent: str = USER_AGENT,
         proxy: str | None = None,
     ) -> None:
-        self._auth = wire_auth(provider, credential)
         self._origin = Origin(base_url, verify=verify, proxy=proxy)
-        self._wire = Wire(provider, self._auth, user_agent=user_agent, prefix=self._origin.prefix)
-        self._provider, self._secret, self._timeouts = provider, credential, timeouts
+        self._keys = [
+            _Key(secret, auth, Wire(provider, auth, user_agent=user_agent, prefix=self._origin.prefix))
+            for secret in (credential, *others)
+            for auth in [wire_auth(provider, secret)]
+        ]
+        self._provider, self._timeouts = provider, timeouts
         self._limits = Timeout(
             connect=min(timeouts.connect, timeouts.total), read=min(timeouts.read, timeouts.total)
         )
 
-    def send(self, request: Request, *, extra_headers: Mapping[str, str] | None = None) -> Answer:
-        """What the provider says to *request*; a 304 is an answer too.
+    def send(
+        self, request: Request, *, extra_headers: Mapping[str, str] | None = None, credential: int = 0
+    ) -> Answer:
+        """What the provider says to *request*, asked with that *credential*; a 304 is an answer too.
 
         Raises:
             CallFailed: It may work later: ``retry_after`` says when, if the provider did. ``neutral``
@@ -108,20 +123,21 @@ class HttpClient:
             CallRejected: Asking again cannot help.
                 Both carry ``sent``: False when no byte of the request can have left.
         """
-        if self._auth.missing:
+        key = self._keys[credential]
+        if key.auth.missing:
             raise CredentialsRefused(f"{self._provider.name} needs a credential and has none")
-        return self._answer(self._reply(self._wire.ready(request, extra_headers)))
+        return self._answer(self._reply(key.wire.ready(request, extra_headers), key.wire), key.secret)
 
     def close(self) -> None:
         """Close the idle connections; the next call opens anew."""
         self._origin.close()
 
-    def _reply(self, wire: WireRequest) -> _Reply:
+    def _reply(self, wire: WireRequest, signer: Wire) -> _Reply:
         exchange = Exchange(WATCHDOG.arm(self._timeouts.total), fresh=wire.method not in SAFE)
         CURRENT.exchange = exchange
         problem: Exception | None = None
         try:
-            reply = self._asked(wire, exchange)
+            reply = self._asked(wire, signer, exchange)
             if not exchange.deadline.expired:
                 return reply
         except _TRANSPORT as error:
@@ -131,7 +147,7 @@ class HttpClient:
         # Raised out here, so that no foreign exception hangs on it: theirs quote addresses.
         raise outage(self._provider, self._timeouts, exchange, problem)
 
-    def _asked(self, wire: WireRequest, exchange: Exchange) -> _Reply:
+    def _asked(self, wire: WireRequest, signer: Wire, exchange: Exchange) -> _Reply:
         target = wire.target
         for _ in range(MAX_REDIRECTS + 1):
             response = self._response(wire, target, exchange)
@@ -139,7 +155,7 @@ class HttpClient:
                 if response.status not in REDIRECTS:
                     headers = {name.lower(): value for name, value in response.headers.items()}
                     return _Reply(response.status, headers, read_body(response, self._provider.max_body))
-                target = self._next(wire, target, response)
+                target = signer.signed(self._next(wire, target, response))
             except BaseException:
                 response.close()  # what is left unread must not meet the next call
                 raise
@@ -176,9 +192,9 @@ class HttpClient:
         followed = self._origin.follow(target, response.headers.get("Location", ""))
         if followed is None:
             raise self._unreadable("redirected to another place, where nothing was sent", response.status)
-        return self._wire.signed(followed)
+        return followed
 
-    def _answer(self, reply: _Reply) -> Answer:
+    def _answer(self, reply: _Reply, secret: str | None) -> Answer:
         readable, data = True, None
         if reply.body and not reply.body.isspace():
             try:
@@ -187,7 +203,7 @@ class HttpClient:
                 readable = False
         meaning = verdict(self._provider, reply.status, reply.headers, data)
         if meaning != "ok":
-            raise failure(self._provider, meaning, reply.status, reply.headers, data, secret=self._secret)
+            raise failure(self._provider, meaning, reply.status, reply.headers, data, secret=secret)
         if not readable and reply.status != NOT_MODIFIED:
             raise self._unreadable("sent a body that is not JSON", reply.status)
         return Answer(status=reply.status, data=data, headers=_kept(reply.headers))

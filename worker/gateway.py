@@ -1,4 +1,4 @@
-"""One provider's lane in this process: its gate, its HTTP client, its cache and its policies."""
+"""One provider's gateway in this process: its gate, its HTTP client, its cache and its policies."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ from typing import TYPE_CHECKING
 
 from worker.breaker import FleetBreaker
 from worker.gate import Gate
-from worker.http import HttpClient
+from worker.http.client import HttpClient
+from worker.http.origin import environment_proxy
+from worker.http.wire import USER_AGENT
 from worker.keys import keys
-from worker.origin import environment_proxy
 from worker.overrides import overridden
 from worker.request import Answer
 from worker.retry import RetryPolicy
-from worker.wire import USER_AGENT
 
 if TYPE_CHECKING:
     import pybreaker
     from redis import Redis
 
     from config.settings import ProviderSettings
-    from worker.cache import Cache, Entry
+    from worker.cache.cache import Cache, Entry
+    from worker.outbox import Outbox
     from worker.provider import Provider
     from worker.request import Request
     from worker.stores import Commands
 
-__all__ = ["Lane", "open_lane", "replayed"]
+__all__ = ["Gateway", "open_gateway", "replayed"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lane:
+class Gateway:
     """Everything a guarded call of one provider needs, built once."""
 
     provider: Provider
@@ -74,27 +75,29 @@ def replayed(entry: Entry, source: str) -> Answer:
     )
 
 
-def open_lane(
+def open_gateway(
     provider: Provider,
     settings: ProviderSettings | None,
     redis: Redis,
     line: Commands,
+    outbox: Outbox | None,
     cache: Cache,
     listeners: tuple[pybreaker.CircuitBreakerListener, ...] = (),
     contact: str = "",
-) -> Lane:
-    """The lane of *provider* as the deployment configures it."""
+) -> Gateway:
+    """The gateway of *provider* as the deployment configures it."""
     provider = overridden(provider, settings)
-    gate = Gate(line, provider)
-    credential = settings.api_key.get_secret_value() if settings and settings.api_key else None
+    credentials = settings.credentials if settings else ()
+    gate = Gate(line, provider, credentials=credentials, outbox=outbox)
     verify = True if settings is None or settings.verify_tls is None else settings.verify_tls
-    return Lane(
+    return Gateway(
         provider=provider,
         gate=gate,
         http=HttpClient(
             provider,
             base_url=provider.base_url,
-            credential=credential,
+            credential=credentials[0] if credentials else None,
+            others=credentials[1:],
             timeouts=provider.timeouts,
             verify=verify,
             proxy=environment_proxy(provider.base_url),

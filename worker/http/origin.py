@@ -14,8 +14,8 @@ from requests.utils import get_environ_proxies, select_proxy
 from urllib3 import disable_warnings
 from urllib3.exceptions import InsecureRequestWarning
 
-from worker.connection import GuardedHTTPConnection, GuardedHTTPSConnection
 from worker.errors import ConfigurationError
+from worker.http.connection import GuardedHTTPConnection, GuardedHTTPSConnection
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult

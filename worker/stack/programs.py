@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import Protocol
 
-from worker.child import Program
-from worker.embedded import HOST, free_port
+from worker.stack.child import Program
+from worker.stack.embedded import HOST, free_port
 
 __all__ = ["CeleryPrograms", "Programs"]
 

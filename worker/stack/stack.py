@@ -18,17 +18,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from worker.child import Child, Program
-from worker.embedded import EmbeddedValkey
 from worker.errors import ConfigurationError
-from worker.lifeline import Lifeline
-from worker.programs import CeleryPrograms, Programs
+from worker.stack.child import Child, Program
+from worker.stack.embedded import EmbeddedValkey
+from worker.stack.lifeline import Lifeline
+from worker.stack.programs import CeleryPrograms, Programs
 
 __all__ = ["Stack"]
 
 logger = logging.getLogger("narrows")
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[2]
 _LOOK_EVERY = 0.1
 
 

@@ -12,8 +12,9 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import NamedTuple
 
-__all__ = ["reset_after", "retry_after"]
+__all__ = ["Headroom", "headroom", "reset_after", "retry_after"]
 
 EPOCH_ABOVE = 100_000_000
 """Seconds; 1973 as a date, three years as a wait. Below it a number is a wait."""
@@ -22,7 +23,29 @@ MILLISECONDS_ABOVE = 100_000_000_000
 """The year 5138 as seconds, 1973 as milliseconds."""
 
 _NUMBER = re.compile(r"\d{1,15}(\.\d{1,9})?")
-_RESETS = ("x-ratelimit-reset", "x-rate-limit-reset", "ratelimit-reset")
+_FAMILIES = ("x-ratelimit-", "x-rate-limit-", "ratelimit-")
+_RESETS = tuple(f"{family}reset" for family in _FAMILIES)
+
+
+class Headroom(NamedTuple):
+    """What a provider says is left: *left* calls, for *seconds*."""
+
+    left: int
+    seconds: float
+
+
+def headroom(headers: Mapping[str, str], *, now: float | None = None) -> Headroom | None:
+    """What ``X-RateLimit-Remaining`` and ``-Reset`` say; None unless both are there and make sense.
+
+    Args:
+        headers: With lower-case names.
+        now: As for :func:`retry_after`.
+    """
+    for family in _FAMILIES:
+        left, reset = headers.get(f"{family}remaining", "").strip(), headers.get(f"{family}reset", "").strip()
+        if _NUMBER.fullmatch(left) and _NUMBER.fullmatch(reset):
+            return Headroom(int(float(left)), _until(float(reset), headers, now))
+    return None
 
 
 def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:

@@ -17,11 +17,11 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from worker.body import BodyTooLarge
 from worker.errors import CallError, ProviderUnavailable, RequestInvalid, ResponseUnreadable
+from worker.http.body import BodyTooLarge
 
 if TYPE_CHECKING:
-    from worker.connection import Exchange
+    from worker.http.connection import Exchange
     from worker.provider import Provider, Timeouts
 
 __all__ = ["outage"]

@@ -22,7 +22,7 @@ from typing import Protocol
 from weakref import WeakSet
 
 from worker.errors import ConfigurationError
-from worker.http_server import Listener, Reply
+from worker.metrics.server import Listener, Reply
 
 __all__ = ["Check", "Exposition", "Pages", "Ready"]
 
@@ -42,7 +42,7 @@ class Check:
 
 
 class Pages(Protocol):
-    """What makes ``/metrics`` (:class:`worker.metrics.Metrics`)."""
+    """What makes ``/metrics`` (:class:`worker.metrics.metrics.Metrics`)."""
 
     def page(self, accept: str = "") -> tuple[str, bytes]:
         """Content type and text for an Accept header."""

@@ -43,10 +43,10 @@ def prepare_multiprocess(path: Path) -> None:
     Call it in the parent before anything counts.
 
     Raises:
-        ConfigurationError: worker.metrics is there already, or *path* is not ours alone.
+        ConfigurationError: worker.metrics.metrics is there already, or *path* is not ours alone.
     """
-    if "worker.metrics" in sys.modules and directory() != path:
-        raise ConfigurationError("metrics: worker.metrics was imported before its files were prepared")
+    if "worker.metrics.metrics" in sys.modules and directory() != path:
+        raise ConfigurationError("metrics: the metrics were imported before their files were prepared")
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.is_symlink() or path.stat().st_uid != os.geteuid():
         raise ConfigurationError("metrics: the directory for metric files belongs to someone else")

@@ -19,8 +19,8 @@ from worker.errors import (
     ResourceMissing,
     ResponseUnreadable,
 )
+from worker.http.retry_after import reset_after, retry_after
 from worker.provider import Provider, Verdict
-from worker.retry_after import reset_after, retry_after
 
 __all__ = ["error_code", "failure", "verdict"]
 

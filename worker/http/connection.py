@@ -15,7 +15,7 @@ from typing import Any
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from worker.deadline import Deadline
+from worker.http.deadline import Deadline
 
 __all__ = ["CURRENT", "Exchange", "GuardedHTTPConnection", "GuardedHTTPSConnection"]
 

@@ -8,7 +8,7 @@ Reads and writes never raise. Without Redis, memory answers with whatever it hol
 fresh. What an operator asks for (delete, clear, warm, statistics) raises
 :class:`worker.errors.CacheError` instead of failing silently.
 
-Keys are the caller's (worker.keys), values are JSON, worker.envelope has the bytes.
+Keys are the caller's (worker.keys), values are JSON, worker.cache.envelope has the bytes.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from worker.envelope import Entry, Tier, expiry, opened, sealed
+from worker.cache.envelope import Entry, Tier, expiry, opened, sealed
+from worker.cache.memory import Kept, Memory
+from worker.cache.shared import Shared, batches
 from worker.errors import CacheError
-from worker.memory import Kept, Memory
-from worker.shared import Shared, batches
 
 if TYPE_CHECKING:
     from redis import Redis

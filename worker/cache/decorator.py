@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
-    from worker.cache import Cache
+    from worker.cache.cache import Cache
 
 __all__ = ["Cached", "cached"]
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from worker.lifeline import Lifeline
+from worker.stack.group import start_group
+from worker.stack.lifeline import Lifeline
 
 __all__ = ["Child", "Program"]
 
@@ -78,15 +79,8 @@ class Child:
     def start(self) -> None:
         """Run it."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - the stack's own programs
-                list(self.program.command),
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.program.env},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self._cwd,
-                start_new_session=True,
-            )
+            env = {**os.environ, "PYTHONUNBUFFERED": "1", **self.program.env}
+            self._process = start_group(self.program.command, cwd=self._cwd, env=env, output=log)
         self._started = self._clock()
         self._lifeline.hold(self._process.pid)
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urlsplit
 
-from worker.auth import WireAuth
 from worker.errors import RequestInvalid
+from worker.http.auth import WireAuth
 from worker.provider import Provider
 from worker.request import Request
 

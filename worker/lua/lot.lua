@@ -1,0 +1,44 @@
+--[[
+The parking lot: who waits for a provider, and in which order they leave. Included, never run alone.
+
+  parked zset {id -> place}: the lowest place leaves first
+  hash {now, interactive, batch, replay, releaser, releaser_until, claimed_through}
+       now              the highest place that has left
+       interactive …    the last place given in each lane
+       releaser         the worker that looks most often, until releaser_until; any other takes over then
+       claimed_through  publishing time of the call that was claimed last
+  released zset {id -> when}: published since, and not yet seen by a worker
+  slow zset {id -> when}: failed, beyond the retry budget; parked again when the budget has room
+
+Places are the finish tags of self-clocked fair queueing (S. J. Golestani, "A self-clocked fair queueing
+scheme for broadband applications", INFOCOM 1994): a lane's next place is one stride behind its last one, or
+behind what leaves now. So of 21 calls that leave while all lanes are full 16 are interactive, 4 batch and
+1 replay; an empty lane costs the others nothing; and in a lane the first is the first.
+A call keeps its place until it ends: whoever was held back again stands in front again.
+]]
+
+local STRIDES = { interactive = 1, batch = 4, replay = 16 }
+local FORGOTTEN = 1000  -- ms after which a released call that nobody began is not waited for
+
+-- the place after which the lane's next one comes
+local function lot_last(lot, lane)
+  local f = redis.call('HMGET', lot, 'now', lane)
+  return math.max(tonumber(f[1] or 0), tonumber(f[2] or 0))
+end
+
+local function lot_park(key, keys, lot, id, from, reason, now)
+  local f = redis.call('HMGET', key, 'place', 'lane')
+  local place = f[1]
+  if not place then
+    local lane = STRIDES[f[2]] and f[2] or 'interactive'
+    place = lot_last(lot, lane) + STRIDES[lane]
+    redis.call('HSET', lot, lane, place)
+  end
+  redis.call('HSET', key, 'state', 'parked', 'place', place, 'reason', reason, 'since', now)
+  record_index(keys, id, from, 'parked', place)
+end
+
+-- calls on their way from the lot to a worker
+local function lot_under_way(released, now)
+  return redis.call('ZCOUNT', released, now - FORGOTTEN, '+inf')
+end
