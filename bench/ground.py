@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -56,19 +56,31 @@ class Ground:
         """End it and remove what it left."""
         self._stack.close()
 
+    def clear(self) -> None:
+        """Forget all calls, results and arrivals; while no worker runs."""
+        self.redis.flushall()
+        self.stub.arrivals.clear()
+
     @property
     def url(self) -> str:
         """The database where meters report."""
         return self.valkey.database(len(ROLES))
 
-    def env(self, ports: Mapping[str, int] | None = None) -> dict[str, str]:
-        """The environment of whoever is measured; *ports* stand before the server for the roles they name."""
+    def env(
+        self, ports: Mapping[str, int] | None = None, *, providers: Iterable[str] = GUARDED
+    ) -> dict[str, str]:
+        """The environment of whoever is measured.
+
+        Args:
+            ports: Stand before the server for the roles they name.
+            providers: Of the worker's own modules: it refuses settings that speak of any other.
+        """
         urls = {role: self.valkey.database(number) for number, role in enumerate(ROLES)}
         for role, port in (ports or {}).items():
             urls[role] = urls[role].replace(f":{self.valkey.port}/", f":{port}/")
         return {
             **{f"NARROWS_{role.upper()}_URL": url for role, url in urls.items()},
-            **{f"NARROWS_PROVIDERS__{name.upper()}__BASE_URL": self.stub.url for name in GUARDED},
+            **{f"NARROWS_PROVIDERS__{name.upper()}__BASE_URL": self.stub.url for name in providers},
             "NARROWS_LOG_LEVEL": "WARNING",
             "NARROWS_METRICS_PORT": "0",
             address.VARIABLE: self.stub.url,

@@ -1,7 +1,8 @@
 """What a measured worker tells the bench: that it is ready, and that a slice is done.
 
 ``celery worker --include bench.meter`` imports it, and it counts from then on. Celery announces the end of a
-task after the last of the task's own hooks, so a guarded call counts when its record has ended.
+task after the last of the task's own hooks: a guarded call counts when its result is stored and the end of
+its record is on its way, at most a few milliseconds before it is told.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Any
 from celery import signals, states
 from redis import Redis
 
-__all__ = ["CALLS", "NAME", "URL", "done_key", "ready_key"]
+__all__ = ["CALLS", "NAME", "URL", "WAITS", "done_key", "ready_key"]
 
-URL, NAME, CALLS = "BENCH_URL", "BENCH_NAME", "BENCH_CALLS"
+URL, NAME, CALLS, WAITS = "BENCH_URL", "BENCH_NAME", "BENCH_CALLS", "BENCH_WAITS"
 
 
 def ready_key(name: str) -> str:
@@ -31,10 +32,15 @@ def done_key(name: str) -> str:
 
 
 class Meter:
-    """Counts a worker's successes, and speaks up at the end of each slice."""
+    """Counts a worker's successes, and speaks up at the end of each slice.
 
-    def __init__(self, redis: Redis, name: str, calls: int) -> None:
-        self._redis, self._name, self._calls = redis, name, calls
+    Args:
+        calls: Of a slice; with 0 it only says that the worker is ready.
+        waits: A task that ends with RETRY is no failure.
+    """
+
+    def __init__(self, redis: Redis, name: str, *, calls: int, waits: bool) -> None:
+        self._redis, self._name, self._calls, self._waits = redis, name, calls, waits
         self._count = itertools.count(1)  # one bytecode, so threads need no lock
 
     def ready(self, **_: Any) -> None:
@@ -43,6 +49,8 @@ class Meter:
 
     def ended(self, state: str = "", retval: Any = None, **_: Any) -> None:
         """A task has ended, hooks and all."""
+        if state == states.RETRY and self._waits:
+            return
         if state != states.SUCCESS:
             self._say(failed=f"{state} {type(retval).__name__}")
         elif next(self._count) % self._calls == 0:
@@ -53,6 +61,10 @@ class Meter:
 
 
 if NAME in os.environ:
-    meter = Meter(Redis.from_url(os.environ[URL]), os.environ[NAME], int(os.environ[CALLS]))
+    calls = int(os.environ[CALLS])
+    meter = Meter(
+        Redis.from_url(os.environ[URL]), os.environ[NAME], calls=calls, waits=bool(os.environ[WAITS])
+    )
     signals.worker_ready.connect(meter.ready, weak=False)
-    signals.task_postrun.connect(meter.ended, weak=False)
+    if calls:
+        signals.task_postrun.connect(meter.ended, weak=False)

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from bench.arrivals import Arrivals
 from worker.stack.lifeline import Lifeline
 
 __all__ = ["Stub"]
@@ -19,7 +20,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Stub:
-    """``with Stub(lifeline) as stub:`` runs it; ``stub.url`` is the provider's base address."""
+    """``with Stub(lifeline) as stub:`` runs it; ``stub.url`` is the provider's base address.
+
+    Attributes:
+        arrivals: What the provider itself saw.
+    """
 
     def __init__(self, lifeline: Lifeline) -> None:
         self._lifeline = lifeline
@@ -37,6 +42,7 @@ class Stub:
         if not said.startswith("sandbox "):
             raise RuntimeError("the sandbox did not start")
         self.url = said.split()[1] + "/stub"
+        self.arrivals = Arrivals(said.split()[1] + "/_journal/stub")
         return self
 
     def __exit__(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_settings import NoDecode
 
 __all__ = ["Number", "ProviderSettings", "Seconds"]
 
@@ -29,11 +31,34 @@ def _plain_address(url: str) -> str:
     return url.rstrip("/")
 
 
+def _several(keys: Any) -> Any:
+    """The keys in a JSON list, or in a text that has a comma or a line break between two of them."""
+    if not isinstance(keys, str):
+        return keys
+    listed: Any = keys.replace("\n", ",").split(",")
+    if keys.lstrip().startswith("["):
+        try:
+            listed = json.loads(keys)
+        except ValueError:
+            listed = None
+    if not isinstance(listed, list) or not all(isinstance(key, str) for key in listed):
+        # Raised out here: the decoder's own error holds the text.
+        raise ValueError("must be a JSON list of texts, or keys with commas between them")
+    found = tuple(key.strip() for key in listed if key.strip())
+    if not found:
+        raise ValueError("names no key")
+    return found
+
+
+Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_several)]
+
+
 class ProviderSettings(BaseModel):
     """``NARROWS_PROVIDERS__<PROVIDER>__…``: None keeps what the provider module declares.
 
     Attributes:
-        api_keys: More keys of the same provider, with limits of their own; a JSON list.
+        api_keys: More keys of the same provider, each with limits of its own: a JSON list, or a text with
+            commas or line breaks between them.
         rate: Calls per second over the whole fleet, and each key.
         burst: Calls at once after a pause.
         daily_quota: Calls in one day of the provider's own time zone.
@@ -56,7 +81,7 @@ class ProviderSettings(BaseModel):
 
     base_url: Annotated[str, AfterValidator(_plain_address)] | None = None
     api_key: SecretStr | None = None
-    api_keys: tuple[SecretStr, ...] = ()
+    api_keys: Keys = ()
     rate: Seconds | None = None
     burst: Number | None = None
     daily_quota: Number | None = None

@@ -47,6 +47,7 @@ FRESH = 4.0
 PACE = {
     "CACHE_SECONDS": f"{FRESH:g}",
     "BREAKER_RESET_AFTER": "3",
+    "RETRY_FLOOR": "100",  # nobody wants to wait a minute for the budget here
     "RETRY_ATTEMPTS": "5",
     "RETRY_FIRST": "0.3",
     "RETRY_MOST": "1",

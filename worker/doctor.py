@@ -161,11 +161,11 @@ def _provider(settings: Settings, name: str) -> Iterator[Finding]:
     own = settings.providers.get(name)
     provider = overridden(registry.provider(name), own)
     label, at = f"provider {name}", mask_url(provider.base_url)
-    has_key = bool(own and own.api_key)
+    keys = len(own.credentials) if own else 0
     if provider.auth is None:
         key = "needs no key"
-    elif has_key:
-        key = "key set"
+    elif keys:
+        key = "key set" if keys == 1 else f"{keys} keys set"
     elif provider.auth.required:
         raise Ailment(f"{at}, no key", f"set NARROWS_PROVIDERS__{name.upper()}__API_KEY")
     else:

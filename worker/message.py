@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
 from typing import TYPE_CHECKING, Any
 
 from celery.app.amqp import task_message
 from kombu.utils.json import dumps, loads
 
+from worker.context import to_header
+from worker.lane import LANES, lane_of
+
 if TYPE_CHECKING:
     from celery.app.task import Context
 
-__all__ = ["LANES", "frozen", "lane_of", "of_request", "request_of", "thawed"]
-
-LANES = ("interactive", "batch", "replay")
-"""Who goes first where calls stand in line; of 21 that leave full lanes 16, 4 and 1 (``lua/lot.lua``)."""
+__all__ = ["LANES", "frozen", "lane_of", "new_mark", "of_request", "request_of", "thawed"]
 
 _HEADERS = (
     "lang", "task", "id", "shadow", "eta", "expires", "group", "group_index", "retries", "timelimit",
@@ -26,10 +26,9 @@ _HEADERS = (
 _NOT_OPTIONS = {"producer", "headers", "exchange", "event_dispatcher", "declare", "connection"}
 
 
-def lane_of(header: Any) -> str:
-    """The lane that a message's own header names; ``interactive`` when it names none that there is."""
-    lane = header.get("lane") if isinstance(header, Mapping) else None
-    return lane if lane in LANES else LANES[0]
+def new_mark() -> dict[str, Any]:
+    """Our own header, ``narrows``: when the call was enqueued, and on whose behalf."""
+    return {"v": 1, "at": time.time(), **to_header()}
 
 
 def frozen(message: Any, options: dict[str, Any]) -> str:

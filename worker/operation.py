@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from worker import registry
 from worker.application import app
 from worker.errors import ArgumentsInvalid
+from worker.lane import LANES, lane_named
 from worker.request import Answer, Request
 from worker.task import GuardedTask
 
@@ -47,11 +48,13 @@ class Operation:
 
     Attributes:
         shown: Parameters whose values may stand in Flower, logs and dead-letter excerpts.
+        lane: Where its calls stand in line when their callers do not say.
     """
 
     provider: Provider
     function: Callable[..., Steps[Any]]
     shown: tuple[str, ...] = ()
+    lane: str = LANES[0]
 
     @property
     def name(self) -> str:
@@ -116,21 +119,24 @@ def _said(wrong: ValidationError) -> str:
 
 
 def operation(
-    provider: Provider, *, shown: tuple[str, ...] = ()
+    provider: Provider, *, shown: tuple[str, ...] = (), lane: str = LANES[0]
 ) -> Callable[[Callable[..., Steps[Any]]], GuardedTask]:
     """Make a generator function the task ``<provider>.<function>``.
 
     Args:
         provider: Whose limits guard the requests that it yields.
         shown: Parameters whose values may be shown; all others are masked everywhere.
+        lane: Where its calls stand in line when their callers do not say: ``interactive``, ``batch`` or
+            ``replay``.
     """
     registry.add(provider)
+    lane_named(lane, provider.name)
 
     def task(function: Callable[..., Steps[Any]]) -> GuardedTask:
         made: GuardedTask = app.task(
             base=GuardedTask,
             name=f"{provider.name}.{function.__name__}",
-            operation=Operation(provider=provider, function=function, shown=shown),
+            operation=Operation(provider=provider, function=function, shown=shown, lane=lane),
         )(function)
         return made
 

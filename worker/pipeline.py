@@ -17,17 +17,15 @@ from worker.errors import (
     CallError,
     CallFailed,
     CallInDoubt,
-    CallRejected,
+    CredentialsAside,
     CredentialsRefused,
     ProviderThrottled,
     QuotaSpent,
     RecordGone,
-    ResponseUnreadable,
-    ThrottledTooLong,
 )
 from worker.gateway import replayed
-from worker.http.retry_after import headroom
 from worker.operation import Progress
+from worker.outcome import FORBIDDEN, believed, noted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,9 +40,6 @@ if TYPE_CHECKING:
     from worker.watcher import Watcher
 
 __all__ = ["Pipeline"]
-
-ASIDE = 900.0
-"""Seconds for which a refused credential is not used while there are others; then one call tries it again."""
 
 
 class Pipeline:
@@ -119,14 +114,33 @@ class Pipeline:
         self, gateway: Gateway, request: Request, known: Entry | None, claim: Claim, operation: str
     ) -> Answer:
         """What the provider says, asked with another credential when it refuses one."""
-        for _ in gateway.gate.limits[1:]:
+        for _ in gateway.gate.limits:
             try:
                 return self._exchange(gateway, request, known, claim, operation)
-            except CredentialsRefused:
-                found = self._admit(gateway, request, claim)
-                if found is not None:
-                    return found
+            except CredentialsRefused as why:
+                found = self._with_another(gateway, request, claim, why)
+            if found is not None:
+                return found
         return self._exchange(gateway, request, known, claim, operation)
+
+    def _with_another(
+        self, gateway: Gateway, request: Request, claim: Claim, why: CredentialsRefused
+    ) -> Answer | None:
+        """As :meth:`_admit`, once the credential that was refused is set aside.
+
+        When all are, the call waits for better ones, for as many times as it may fail. A forbidden one does
+        not: it may ask for what no credential is good for, and would stop all the others again and again.
+        """
+        if len(gateway.gate.limits) == 1:
+            raise why
+        try:
+            return self._admit(gateway, request, claim)
+        except CredentialsAside:
+            last = claim.attempt + 1 >= gateway.provider.retry.attempts
+            if not claim.task_id or last or why.status == FORBIDDEN:
+                raise why from None
+            claim.attempt += 1
+            raise
 
     def _admit(self, gateway: Gateway, request: Request, claim: Claim) -> Answer | None:
         """None once the gate has let the call out; or the answer that another worker fetched meanwhile."""
@@ -190,17 +204,15 @@ class Pipeline:
         try:
             etag = {"If-None-Match": known.etag} if known is not None and known.etag else None
             answer = gateway.http.send(request, extra_headers=etag, credential=report.credential)
-            report.headroom = headroom(answer.headers)
+            report.headroom = believed(answer.headers, gateway.provider)
             if answer.status == 304 and known is not None:  # noqa: PLR2004
                 answer = replayed(known, "live").aged("live", 0.0)
             report.outcome, status = "success", "success"
         except CallError as why:
-            _note(report, why, gateway)
-            if isinstance(why, ProviderThrottled):
-                why = _paused(why, report, claim, gateway.provider)
+            why = noted(why, report, claim)
             status = why.code
             if isinstance(why, CredentialsRefused):
-                self._watcher.credentials_refused(gateway.provider.name)
+                self._watcher.credentials_refused(gateway.provider.name, report.credential + 1)
             if isinstance(why, CallFailed) and why.sent and not request.repeatable and not _unprocessed(why):
                 raise CallInDoubt(f"{gateway.provider.name}: it may have been acted on ({why})") from None
             if isinstance(why, CallFailed):
@@ -233,32 +245,3 @@ def _new_enough(known: Entry, request: Request, claim: Claim) -> bool:
 def _unprocessed(why: CallFailed) -> bool:
     """Whether the provider said that it did nothing: a throttled request was not looked at."""
     return isinstance(why, ProviderThrottled)
-
-
-def _paused(why: ProviderThrottled, report: Report, claim: Claim, provider: Provider) -> ProviderThrottled:
-    """*why* with the pause that the fleet makes; another error when it comes to too much for one call."""
-    asked = max(report.pause, why.retry_after or 0.0)
-    so_far = claim.clock - claim.throttled_at if claim.throttled_at else 0.0
-    if provider.too_long == "fail" and so_far + asked > provider.max_cooldown:
-        text = f"{why}: it would be held back for {so_far + asked:.0f} s"
-        final = ThrottledTooLong(text, status=why.status, retry_after=why.retry_after)
-        final.sent = why.sent
-        return final
-    why.retry_after = report.pause
-    return why
-
-
-def _note(report: Report, why: CallError, gateway: Gateway) -> None:
-    """What *why* says about the provider's health. A rejection is proof of life."""
-    if isinstance(why, ProviderThrottled):
-        report.outcome = "throttled"
-        pause = why.retry_after if why.retry_after is not None else gateway.provider.cooldown
-        report.pause = min(pause, gateway.provider.max_cooldown)
-    elif isinstance(why, CredentialsRefused) and len(gateway.gate.limits) > 1:
-        report.outcome, report.pause = "refused", ASIDE
-    elif isinstance(why, ResponseUnreadable) or getattr(why, "neutral", False):
-        report.outcome = "neutral"
-    elif isinstance(why, CallRejected):
-        report.outcome = "success"
-    else:
-        report.outcome = "failure"

@@ -7,7 +7,8 @@ chord's header, so this is the one place that writes records.
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+import time
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +16,20 @@ from celery.app.amqp import AMQP
 
 from worker import registry
 from worker.errors import ArgumentsInvalid, EnqueueFailed
-from worker.message import frozen, lane_of, thawed
+from worker.message import frozen, lane_of, new_mark, thawed
+from worker.template import Template, slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from worker.task import GuardedTask
+
 __all__ = ["RecordedAMQP"]
 
 logger = logging.getLogger("narrows")
+
+_HEADER_OPTIONS = ("expires", "ignore_result", "soft_time_limit", "time_limit")
+"""What Celery writes into the headers and nowhere else."""
 
 
 class RecordedAMQP(AMQP):
@@ -52,21 +59,55 @@ class RecordedAMQP(AMQP):
         with self.app.producer_pool.acquire(block=True) as producer:
             self._create_task_sender()(producer, message.headers["task"], message, **options)
 
+    def template(
+        self, task: GuardedTask, *, lane: str, expires: Any = None, ignore_result: bool | None = None
+    ) -> Template:
+        """What ``apply_async`` writes for a call of *task*, with slots for what differs from call to call.
+
+        The steps are those of ``Task.apply_async`` and ``Celery.send_task``; nothing is sent.
+        """
+        given = {"expires": expires, "ignore_result": ignore_result}
+        options = {**task._get_exec_options(), "ignore_result": task.ignore_result}  # noqa: SLF001 - as it does
+        options |= {name: value for name, value in given.items() if value is not None}
+        header = {name: options.pop(name, None) for name in _HEADER_OPTIONS}
+        options |= {name: slot(name) for name in ("argsrepr", "kwargsrepr")}
+        options = self.router.route(options, task.name, (), {}, task)
+        _own_queue(task.name, task.operation.provider.name, options.get("queue"))
+        parent = self.app.current_worker_task
+        message = self.create_task_message(
+            slot("task_id"),
+            task.name,
+            reply_to=self.app.thread_oid,
+            root_id=parent and (parent.request.root_id or parent.request.id),
+            parent_id=parent and parent.request.id,
+            shadow=task.shadow_name((), {}, options),
+            **header,
+            **options,
+        )
+        message.headers["narrows"] = {**new_mark(), "at": slot("at"), "lane": lane, "recorded": True}
+        message = message._replace(body=(slot("args"), slot("kwargs"), message.body[2]))
+        ends = _milliseconds(message.headers["expires"])
+        if ends is not None:
+            options["expiration"] = max(0.0, ends / 1000 - time.time())
+        return Template(frozen(message, options), expires=ends)
+
     def _send_recorded(
         self, publish: Any, producer: Any, name: str, message: Any, options: dict[str, Any]
     ) -> Any:
         from worker.engine import engine
 
         mark = {**(message.headers.get("narrows") or {}), **(options.get("headers") or {}).pop("narrows", {})}
-        message.headers["narrows"] = {**mark, "recorded": True}
+        lane = lane_of(mark, default=self.app.tasks[name].operation.lane)
+        message.headers["narrows"] = {**mark, "lane": lane, "recorded": True}
         task_id, provider = message.headers["id"], name.partition(".")[0]
         _own_queue(name, provider, options.get("queue"))
         due = _milliseconds(message.headers.pop("eta", None))
         message.headers["eta"] = None
         records = engine().records(provider)
         expires = _milliseconds(message.headers.get("expires"))
-        lane = lane_of(message.headers["narrows"])
-        if not records.write(task_id, frozen(message, options), due, lane=lane, expires=expires):
+        behind = registry.provider(provider).caching is None  # otherwise a worker may have the answer
+        text = frozen(message, options)
+        if not records.write(task_id, text, due, lane=lane, expires=expires, behind=behind):
             return None
         try:
             return publish(producer, name, message, **options)
@@ -82,6 +123,9 @@ def _own_queue(name: str, provider: str, queue: Any) -> None:
         raise ArgumentsInvalid(f"{name}: queue: takes {provider!r}, its provider's, which is the default")
 
 
-def _milliseconds(eta: str | None) -> int | None:
-    """*eta* (ISO 8601) in ms since the epoch."""
-    return round(datetime.fromisoformat(eta).timestamp() * 1000) if eta else None
+def _milliseconds(moment: str | None) -> int | None:
+    """*moment* (ISO 8601) in ms since the epoch; Celery's workers, too, take one without a zone for UTC."""
+    if not moment:
+        return None
+    when = datetime.fromisoformat(moment)
+    return round((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)

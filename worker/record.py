@@ -8,7 +8,7 @@ finish, and published again by the reconciler when nobody runs it. ``lua/record.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from redis.exceptions import RedisError
 
@@ -104,10 +104,11 @@ class Records:
         *,
         lane: str = LANES[0],
         expires: int | None = None,
+        behind: bool = True,
     ) -> bool:
         """Whether the call's message is to be published now.
 
-        Not so when it is to wait for *due*, nor when others stand in line and it is parked behind them, nor
+        Not so when it is to wait for *due*, nor when others stand in line and it is parked *behind* them, nor
         when a call of that id is there already. One round trip. It is not run after *expires*; both are ms
         since the epoch.
 
@@ -115,7 +116,9 @@ class Records:
             EnqueueFailed: Redis does not answer; says whether the call may have been taken all the same.
         """
         try:
-            (state,) = self._enqueue([task_id, message], lane=lane, due=due, expires=expires)
+            (state,) = self._enqueue(
+                [task_id, message], lane=lane, due=due, expires=expires, park="behind" if behind else "never"
+            )
         except Unreached:
             raise EnqueueFailed("the state Redis does not answer; nothing was enqueued") from None
         except RedisError as gone:
@@ -130,7 +133,9 @@ class Records:
             RedisError: Any of them may have been written; the same ids write none twice.
         """
         flat = [value for call in calls for value in call]
-        return sum(state == b"parked" for state in self._enqueue(flat, lane=lane, expires=expires, park=True))
+        return sum(
+            state == b"parked" for state in self._enqueue(flat, lane=lane, expires=expires, park="always")
+        )
 
     def _enqueue(
         self,
@@ -139,10 +144,10 @@ class Records:
         lane: str,
         due: int | None = None,
         expires: int | None = None,
-        park: bool = False,
+        park: Literal["always", "behind", "never"],
     ) -> list[bytes]:
         given = ["" if moment is None else moment for moment in (due, expires)]
-        args = ["", self.keys.call(""), lane, "1" if park else "", *given, *calls]
+        args = ["", self.keys.call(""), lane, park, *given, *calls]
         states: list[bytes] = script("enqueue")(self._line, [*self._indexes, self.keys.lot], args)
         return states
 

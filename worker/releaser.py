@@ -7,6 +7,7 @@ a call of this process starts to wait, and twice a second at all providers, in o
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import threading
 import time
@@ -37,7 +38,9 @@ class Releaser:
 
     def __init__(self, app: Celery, engine: Engine) -> None:
         self._app, self._engine = app, engine
-        self._name = secrets.token_hex(6)
+        self._name = (
+            f"{os.getpid()}.{secrets.token_hex(6)}"  # the pid for whoever looks, the rest for other hosts
+        )
         self._news, self._stop = threading.Event(), threading.Event()
         self._next: dict[str, float] = {}
         self._busy: set[str] = set()  # lots that somebody looks at in time, so that news of them are none
@@ -130,6 +133,6 @@ class Releaser:
         if not call.expired:
             self._app.amqp.republish(call.message)
             return
-        self._engine.records(provider).cancel(call.task_id)
-        request = request_of(call.message)
+        request = request_of(call.message)  # told first: a call whose record has ended is not looked at again
         self._app.backend.mark_as_revoked(call.task_id, states.REVOKED.lower(), request=request)
+        self._engine.records(provider).cancel(call.task_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from celery import Task
@@ -30,9 +29,16 @@ class GuardedTask(Task):
     resultrepr_maxsize = 1
 
     def apply_async(
-        self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any
+        self, args: Any = None, kwargs: Any = None, *positional: Any, lane: str | None = None, **options: Any
     ) -> AsyncResult[Any]:
         """Check, record and publish the call.
+
+        Args:
+            args: By place; *kwargs* by name.
+            positional: As Celery takes them.
+            lane: Where it stands while calls of its provider wait: ``interactive``, ``batch`` or ``replay``.
+                None is what its own header ``narrows`` names, or else the operation's.
+            options: As Celery takes them.
 
         Raises:
             ArgumentsInvalid: names the argument and what it takes.
@@ -41,13 +47,16 @@ class GuardedTask(Task):
         from kombu.exceptions import OperationalError
         from redis.exceptions import RedisError
 
-        from worker.context import to_header
         from worker.errors import EnqueueFailed, NarrowsError
+        from worker.lane import lane_named
+        from worker.message import new_mark
         from worker.redaction import masked
 
         arguments, named = self.operation.checked(tuple(args or ()), kwargs or {})
-        mark = {"v": 1, "at": time.time(), **to_header()}
-        options["headers"] = {"narrows": mark, **(options.get("headers") or {})}
+        headers = options.get("headers") or {}
+        mark = {"lane": self.operation.lane, **new_mark(), **(headers.get("narrows") or {})}
+        mark["lane"] = lane_named(mark["lane"] if lane is None else lane, self.name)
+        options["headers"] = {**headers, "narrows": mark}
         options["argsrepr"], options["kwargsrepr"] = masked(self.operation, arguments, named)
         try:
             return super().apply_async(arguments, named, *positional, **options)

@@ -31,10 +31,10 @@ class Watcher:
         if status != "success":
             logger.warning("call failed", extra=_about(provider, error_code=status, operation=operation))
 
-    def credentials_refused(self, provider: str) -> None:
-        """The provider does not take our key: every call of it fails until a person acts."""
+    def credentials_refused(self, provider: str, number: int) -> None:
+        """The provider does not take our key of that *number*, from 1: a person has to act."""
         self._metrics.credentials_refused(provider)
-        logger.error("credentials refused", extra=_about(provider))
+        logger.error("credentials refused", extra=_about(provider, key_number=number))
 
     def republished(self, provider: str, reason: str) -> None:
         """A call that nobody ran any more was published again."""

@@ -11,21 +11,32 @@ import signal
 from typing import Any
 
 from worker.operation import Progress, Steps, operation
-from worker.provider import Auth, Breaker, Caching, Provider, Retry, Timeouts
+from worker.provider import Auth, Breaker, Caching, Provider, Rate, Retry, Timeouts
 from worker.request import Request
 
 __all__ = [
     "BRITTLE",
+    "FERRY",
     "NAMES",
+    "PACED",
+    "SLUGGISH",
     "STEADY",
+    "STRAIT",
+    "THRIFTY",
     "WILD",
     "ask",
+    "cross",
+    "drag",
     "echo",
     "increment",
     "keep",
     "look",
+    "pace",
+    "save",
     "swallow",
+    "tally",
     "total",
+    "wade",
 ]
 
 NOWHERE = "http://127.0.0.1:9"
@@ -54,7 +65,22 @@ WILD = Provider(
     caching=Caching(memory=60.0, redis=60.0),
     max_body=4 * 1024 * 1024,
 )
-NAMES = (STEADY.name, BRITTLE.name, WILD.name)
+PACED = Provider(
+    name="paced",
+    base_url=NOWHERE,
+    rate=Rate(calls=20),
+    breaker=NEVER,
+    retry=Retry(attempts=3, first=0.3, most=0.6),
+)
+STRAIT = Provider(name="strait", base_url=NOWHERE, rate=Rate(calls=1), breaker=NEVER)
+FERRY = Provider(
+    name="ferry", base_url=NOWHERE, max_concurrency=2, breaker=NEVER, timeouts=Timeouts(read=4.0, total=5.0)
+)
+SLUGGISH = Provider(name="sluggish", base_url=NOWHERE, breaker=NEVER)
+THRIFTY = Provider(name="thrifty", base_url=NOWHERE, breaker=NEVER, retry=Retry(budget=0.01, floor=0))
+NAMES = tuple(
+    provider.name for provider in (STEADY, BRITTLE, WILD, PACED, STRAIT, FERRY, SLUGGISH, THRIFTY)
+)
 
 
 @operation(STEADY, shown=("value",))
@@ -116,3 +142,46 @@ def look(place: str) -> Steps[Any]:
     """What is there."""
     answer = yield Request(path=f"/{place}")
     return answer.data
+
+
+@operation(PACED, shown=("value",))
+def pace(value: int) -> Steps[int]:
+    """*value*, once the provider has been asked."""
+    yield Request(path=f"/pace/{value}")
+    return value
+
+
+@operation(PACED)
+def tally(values: list[int]) -> Steps[int]:
+    """Their sum."""
+    yield Request(path="/tally")
+    return sum(values)
+
+
+@operation(STRAIT, shown=("value", "count"))
+def wade(value: int, count: int) -> Steps[int]:
+    """How many requests were made, one after the other."""
+    for step in range(count):
+        yield Request(path=f"/wade/{value}/{step}")
+    return count
+
+
+@operation(FERRY, shown=("value",))
+def cross(value: int) -> Steps[int]:
+    """*value*, once the provider has been asked."""
+    yield Request(path=f"/cross/{value}")
+    return value
+
+
+@operation(SLUGGISH, shown=("value",))
+def drag(value: int) -> Steps[int]:
+    """*value*, once the provider has been asked."""
+    yield Request(path=f"/drag/{value}")
+    return value
+
+
+@operation(THRIFTY, shown=("value",))
+def save(value: int) -> Steps[int]:
+    """*value*, once the provider has been asked."""
+    yield Request(path=f"/save/{value}")
+    return value

@@ -34,7 +34,8 @@ MISDEEDS = {
 @pytest.fixture(scope="module")
 def fleet(clean: Ground) -> Iterator[Fleet]:
     """One worker of two slots, which knows a secret."""
-    with Fleet(clean, workers=1, concurrency=2, env={"NARROWS_PROVIDERS__WILD__API_KEY": KEY}) as fleet:
+    env = {"NARROWS_PROVIDERS__WILD__API_KEY": KEY, "NARROWS_PROVIDER_SHARE": "1"}
+    with Fleet(clean, workers=1, concurrency=2, env=env) as fleet:
         yield fleet
 
 

@@ -49,6 +49,10 @@ class Load:
         """Begin."""
         self._thread.start()
 
+    def join(self, within: float = 60.0) -> None:
+        """Wait until every call was taken, *within* seconds at most."""
+        self._thread.join(within)
+
     def stop(self) -> None:
         """Enqueue no more."""
         self._stop.set()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from tests.chaos.ledger import Line, counted
 
-__all__ = ["Outcome", "outcome", "table"]
+__all__ = ["Outcome", "outcome", "rows", "table"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +134,11 @@ def table(*sides: Outcome) -> str:
         if side.held
     ]
     return "\n".join([*lines, *notes])
+
+
+def rows(side: Outcome, *, without: Collection[str] = ()) -> dict[str, str]:
+    """One side as titles and values, but for the fields *without*."""
+    return {title: _shown(getattr(side, field)) for field, title in _ROWS.items() if field not in without}
 
 
 def _shown(value: Any) -> str:

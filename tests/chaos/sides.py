@@ -1,4 +1,4 @@
-"""Both sides of the comparison: Narrows, and Celery alone, each with workers and a provider of its own."""
+"""The sides of a storm: Narrows, and Celery alone, each with workers and a provider of its own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 from urllib.parse import parse_qs
 
@@ -21,6 +22,7 @@ from tasks.datasets import DATASETS
 from tasks.query import Query
 from tests.chaos import ledger, plain
 from tests.chaos.load import Call
+from tests.chaos.plan import Plan
 from tests.chaos.report import Outcome, outcome
 from tests.fleet import Fleet, Ground, until
 from tests.sandbox import Sandbox
@@ -41,8 +43,13 @@ OPERATIONS = {
 PROVIDER = "nyc_open_data"
 
 
+def prefix(provider: str) -> str:
+    """How the settings of *provider* begin."""
+    return f"NARROWS_PROVIDERS__{provider.upper()}__"
+
+
 class Side(ABC):
-    """What both have: a ledger, a stack of two workers, and a sandbox that counts what it is asked."""
+    """What all have: a ledger, a stack of workers, and a sandbox that counts what it is asked."""
 
     name = ""
 
@@ -121,23 +128,22 @@ class Narrows(Side):
     """Ours, with the settings that everybody has but for the rate, which is not what this is about."""
 
     name = "narrows"
+    provider = PROVIDER
+    include = "tests.chaos.ours"
+    own: Mapping[str, str] = MappingProxyType(
+        {f"{prefix(PROVIDER)}{name}": "1000" for name in ("RATE", "BURST")}
+    )
 
-    def __init__(self, folder: Path, ground: Ground, *, latency: float, lease: float | None) -> None:
-        super().__init__(folder, ground.sandbox, latency)
+    def __init__(self, folder: Path, ground: Ground, plan: Plan) -> None:
+        super().__init__(folder, ground.sandbox, plan.latency)
         self._ground = ground
-        prefix = f"NARROWS_PROVIDERS__{PROVIDER.upper()}__"
-        env = {
-            ledger.FILE: str(self.path),
-            f"{prefix}RATE": "1000",
-            f"{prefix}BURST": "1000",
-            "NARROWS_SWEEP_INTERVAL": "1",
-            **(
-                dict.fromkeys(("NARROWS_CLAIM_LEASE", f"{prefix}TOTAL_TIMEOUT"), f"{lease:g}")
-                if lease
-                else {}
-            ),
-        }
-        self._fleet = Fleet(ground, workers=2, concurrency=CONCURRENCY, env=env, include="tests.chaos.ours")
+        env = {ledger.FILE: str(self.path), "NARROWS_SWEEP_INTERVAL": "1", **self.own}
+        if plan.lease:
+            names = ("NARROWS_CLAIM_LEASE", f"{prefix(self.provider)}TOTAL_TIMEOUT")
+            env |= dict.fromkeys(names, f"{plan.lease:g}")
+        self._fleet = Fleet(
+            ground, workers=plan.workers, concurrency=CONCURRENCY, env=env, include=self.include
+        )
         self.stack = self._fleet.stack
 
     def __enter__(self) -> Self:
@@ -158,12 +164,12 @@ class Narrows(Side):
 
     def letters(self) -> list[str]:
         with self._ground.client() as state:
-            return [str(json.loads(raw)["id"]) for raw in state.lrange(keys(PROVIDER).dlq, 0, -1)]
+            return [str(json.loads(raw)["id"]) for raw in state.lrange(keys(self.provider).dlq, 0, -1)]
 
     def lost(self, ids: Iterable[str]) -> list[dict[str, str]]:
         """The records of those of *ids* that have no end, without what they carry."""
         ended = {*ledger.counted(self.lines, "ended"), *self.stored(ids), *self.letters()}
-        records = [(each, engine().records(PROVIDER).get(each)) for each in ids if each not in ended]
+        records = [(each, engine().records(self.provider).get(each)) for each in ids if each not in ended]
         return [
             {"id": each, **{name: value for name, value in fields.items() if name != "message"}}
             for each, fields in records
@@ -172,9 +178,11 @@ class Narrows(Side):
     @property
     def left(self) -> int:
         """Records that are not at their end."""
-        at = keys(PROVIDER)
+        at = keys(self.provider)
         with self._ground.client() as state:
-            return sum(int(state.zcard(index)) for index in (at.queued, at.running, at.waiting))
+            return sum(
+                int(state.zcard(index)) for index in (at.queued, at.running, at.waiting, at.parked, at.slow)
+            )
 
 
 class PlainCelery(Side):
@@ -182,9 +190,9 @@ class PlainCelery(Side):
 
     name = "celery alone"
 
-    def __init__(self, folder: Path, ground: Ground, *, latency: float) -> None:
+    def __init__(self, folder: Path, ground: Ground, plan: Plan) -> None:
         self._within = ExitStack()
-        super().__init__(folder, self._within.enter_context(Sandbox()), latency)
+        super().__init__(folder, self._within.enter_context(Sandbox()), plan.latency)
         self._broker = ground.valkey.database(3)
         self._app = Celery("plain", broker=self._broker, backend=self._broker, set_as_current=False)
         self._app.conf.task_ignore_result = False
@@ -193,7 +201,7 @@ class PlainCelery(Side):
             plain.BROKER: self._broker,
             plain.BASE: self._sandbox.base_url(PROVIDER),
         }
-        self.stack = Stack(workers=2, beat=False, env=env, programs=_PlainPrograms())
+        self.stack = Stack(workers=plan.workers, beat=False, env=env, programs=_PlainPrograms())
 
     def __enter__(self) -> Self:
         """Ready."""

@@ -8,7 +8,8 @@ A fault is one JSON object; a provider has a list of them, and the first whose
     status         answer with this status, in the provider's own words
     error_rate     the share of matching requests that go wrong; 1 unless said
     latency_ms     before every matching request, those that go well included
-    retry_after    value of a Retry-After header on answers that a fault makes
+    retry_after    value of a Retry-After header on answers that a fault makes in the provider's own words
+    headers        more headers on them, by name; with status 200 they stand on an answer that goes well
     only           a part of the path and query, encoded or not; all requests without it
     times          how many requests go wrong before all is well again
     pause_ms       between two dripped bytes; 200 unless said
@@ -19,7 +20,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, get_args
 from urllib.parse import unquote_plus
 
@@ -41,6 +42,7 @@ class Fault:
     error_rate: float = 1.0
     latency_ms: float = 0.0
     retry_after: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     only: str = ""
     times: int | None = None
     pause_ms: float = 200.0
@@ -50,7 +52,7 @@ class Fault:
         """The fault that *data* describes; raises FaultInvalid with the reason."""
         if not isinstance(data, Mapping):
             raise FaultInvalid("a fault is a JSON object")
-        known = {field.name for field in fields(cls)}
+        known = {each.name for each in fields(cls)}
         if unknown := sorted(set(data) - known):
             raise FaultInvalid(f"unknown: {', '.join(unknown)}; known: {', '.join(sorted(known))}")
         if data.get("mode", "off") not in get_args(Mode):
@@ -58,8 +60,12 @@ class Fault:
         for name in ("status", "error_rate", "latency_ms", "times", "pause_ms"):
             if not isinstance(data.get(name, 0), int | float | None):
                 raise FaultInvalid(f"{name} is a number")
+        headers = data.get("headers", {})
+        if not isinstance(headers, Mapping) or not all(isinstance(name, str) for name in headers):
+            raise FaultInvalid("headers is a JSON object")
         wait = data.get("retry_after")
-        return cls(**{**data, "retry_after": None if wait is None else str(wait)})
+        said = {name: str(value) for name, value in headers.items()}
+        return cls(**{**data, "headers": said, "retry_after": None if wait is None else str(wait)})
 
     @property
     def harmful(self) -> bool:

@@ -35,13 +35,13 @@ class Plea:
 
     Attributes:
         answer: Makes the answer that would have been given.
-        failure: Makes the provider's own answer for a status and a Retry-After.
+        failure: Makes the provider's own answer for a status, with the fault's headers.
         elsewhere: The same path and query on another host that listens, for redirects.
         note: Takes the status for the journal.
     """
 
     answer: Callable[[], Awaitable[Reply]]
-    failure: Callable[[int, str | None], Reply]
+    failure: Callable[[int], Reply]
     elsewhere: str
     note: Callable[[int], None]
 
@@ -51,17 +51,17 @@ Misconduct = Callable[[Wire, "Fault", Plea], Awaitable[None]]
 
 async def fail(wire: Wire, fault: Fault, plea: Plea) -> None:
     """The provider's own words for the fault's status."""
-    _say(wire, plea, plea.failure(fault.status or 500, fault.retry_after))
+    _say(wire, plea, plea.failure(fault.status or 500))
 
 
 async def accept(wire: Wire, fault: Fault, plea: Plea) -> None:
     """202: being worked on, ask again (once per target; ``Faults`` sees to that)."""
-    _say(wire, plea, plea.failure(fault.status or 202, fault.retry_after))
+    _say(wire, plea, plea.failure(fault.status or 202))
 
 
 async def throttle(wire: Wire, fault: Fault, plea: Plea) -> None:
     """Too many requests, in the provider's own way."""
-    _say(wire, plea, plea.failure(fault.status or 429, fault.retry_after))
+    _say(wire, plea, plea.failure(fault.status or 429))
 
 
 async def redirect(wire: Wire, fault: Fault, plea: Plea) -> None:

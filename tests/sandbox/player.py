@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from tests.sandbox.message import Reply, Request, json_reply
 
-__all__ = ["Player", "StubPlayer", "with_retry_after"]
+__all__ = ["Player", "StubPlayer", "with_headers"]
 
 
 class Player(Protocol):
@@ -42,13 +44,6 @@ class StubPlayer:
         return json_reply({"ok": False}, status=status)
 
 
-def with_retry_after(reply: Reply, value: str | None) -> Reply:
-    """*reply* with a Retry-After header, when there is a value for one."""
-    if value is None:
-        return reply
-    return Reply(
-        status=reply.status,
-        headers={**reply.headers, "Retry-After": value},
-        body=reply.body,
-        chunked=reply.chunked,
-    )
+def with_headers(reply: Reply, headers: Mapping[str, str]) -> Reply:
+    """*reply* with more *headers*."""
+    return replace(reply, headers={**reply.headers, **headers}) if headers else reply

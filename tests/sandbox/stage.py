@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from tests.sandbox.control import ELSEWHERE, Control
+from tests.sandbox.faults import Fault
 from tests.sandbox.journal import CREDENTIAL_HEADERS, CREDENTIAL_PARAMS
 from tests.sandbox.message import Request, json_reply
 from tests.sandbox.misconduct import MODES, Plea
-from tests.sandbox.player import Player, with_retry_after
+from tests.sandbox.player import Player, with_headers
 from tests.sandbox.server import Wire
 
 __all__ = ["Stage"]
@@ -64,7 +65,7 @@ class Stage:
             if wait and await wire.left(within=wait):
                 return
             if fault is not None:
-                plea = self._plea(player, request, below, partial(journal.answered, entry))
+                plea = self._plea(player, request, below, fault, partial(journal.answered, entry))
                 await MODES[fault.mode](wire, fault, plea)
                 return
             reply = await player.answer(below)
@@ -73,10 +74,13 @@ class Stage:
             journal.closed(entry)
         wire.send(reply)
 
-    def _plea(self, player: Player, request: Request, below: Request, note: Callable[[int], None]) -> Plea:
+    def _plea(
+        self, player: Player, request: Request, below: Request, fault: Fault, note: Callable[[int], None]
+    ) -> Plea:
+        wait = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
         return Plea(
             answer=lambda: player.answer(below),
-            failure=lambda status, wait: with_retry_after(player.failure(status), wait),
+            failure=lambda status: with_headers(player.failure(status), {**fault.headers, **wait}),
             elsewhere=self.elsewhere + request.target,
             note=note,
         )

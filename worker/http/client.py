@@ -43,6 +43,7 @@ MAX_REDIRECTS = 3
 KEPT = frozenset(
     {
         "content-type",
+        "date",
         "etag",
         "last-modified",
         "location",
@@ -51,7 +52,7 @@ KEPT = frozenset(
         "x-socrata-requestid",
     }
 )
-KEPT_PREFIXES = ("x-ratelimit-", "x-rate-limit-", "x-soda2-")
+KEPT_PREFIXES = ("ratelimit-", "x-ratelimit-", "x-rate-limit-", "x-soda2-")
 
 _NO_RETRIES = Retry(total=False, redirect=False)  # ours are counted, and made by the engine
 _TRANSPORT = (HTTPError, OSError, ValueError, BodyTooLarge)

@@ -70,7 +70,7 @@ local function settle()
     local mine, from, copied = record_mine(KEYS[13], token, ARGV[18] == '1')
     if not mine then return 'fenced' end
     if from and (fate == 'wait' or fate == 'park' or fate == 'retry') then
-      redis.call('HSET', KEYS[13], 'attempt', ARGV[13], 'backoff', ARGV[14], 'losses', 0)
+      redis.call('HSET', KEYS[13], 'attempt', ARGV[13], 'backoff', ARGV[14])
       if outcome == 'throttled' then redis.call('HSETNX', KEYS[13], 'throttled_at', now) end
       if fate == 'park' then
         lot_park(KEYS[13], indexes, KEYS[12], id, from, ARGV[15], now)
@@ -78,6 +78,7 @@ local function settle()
         wait_until(from, 'waiting', now + tonumber(ARGV[12]))
       else
         redis.call('HSETNX', KEYS[13], 'first_failed_at', now)
+        redis.call('HSET', KEYS[13], 'losses', 0)  -- it was made, and the worker lives
         spent = spent or budget_read(KEYS[5], now)
         if budget_room(spent, policy) < 1 then
           redis.call('HSET', KEYS[13], 'lane', 'replay')
