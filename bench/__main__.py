@@ -11,13 +11,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench import floor, imports, round_trips
+from bench import backlog, bulk, floor, imports, rate_use, round_trips, waiting_drain
+from bench.bulk import Bulk
 from bench.floor import Floor
 from bench.ground import Ground
 from bench.guard import CPU, RATIO, Guard
 from bench.imports import Imports
 from bench.report import TARGETS, Figure, as_json, details, flat, table
-from bench.throughput import Throughput
+from bench.throughput import COMPARISONS, Throughput
 from bench.worker import SETTINGS
 
 HERE = Path(__file__).resolve().parent
@@ -34,7 +35,7 @@ PACKAGES = (
 )
 
 
-SECONDS = 140.0
+SECONDS = 110.0
 """Rounds begin until this much is spent."""
 
 QUICK, FEWEST, MOST = 1, 4, 24
@@ -82,9 +83,7 @@ def _measured(names: Collection[str], *, quick: bool) -> tuple[list[Figure], dic
         capacity = ground.stub.capacity()
         print(f"The provider's stub answers {capacity:,.0f} calls/s, one after the other.", flush=True)
         figures, done = _interleaved(ground, names)
-        if round_trips.NAME in names:
-            print("round trips", flush=True)
-            figures.append(round_trips.measure(ground))
+        figures += _in_turn(ground, names)
     about = {
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
@@ -97,19 +96,38 @@ def _measured(names: Collection[str], *, quick: bool) -> tuple[list[Figure], dic
     return sorted(figures, key=lambda figure: order.index(figure.name)), about
 
 
+def _in_turn(ground: Ground, names: Collection[str]) -> list[Figure]:
+    """What takes its own time, one after the other; each has its two sides in itself."""
+    figures = []
+    if round_trips.NAME in names:
+        print("round trips", flush=True)
+        figures.append(round_trips.measure(ground))
+    if {backlog.RSS, backlog.LATENCY} & set(names):
+        print("backlog", flush=True)
+        figures += [figure for figure in backlog.measure(ground) if figure.name in names]
+    for part in (rate_use, waiting_drain):
+        if part.NAME in names:
+            print(part.NAME, flush=True)
+            figures.append(part.measure(ground))
+    return figures
+
+
 def _interleaved(ground: Ground, names: Collection[str]) -> tuple[list[Figure], int]:
     """All that is timed, in rounds; and how many rounds that were."""
     with Throughput(ground, names) as throughput:
-        parts: list[Part] = [throughput]
+        parts: list[Part] = [throughput] if {each.name for each in COMPARISONS} & set(names) else []
         parts += [Guard()] if {CPU, RATIO} & set(names) else []
         parts += [Floor(ground)] if floor.NAME in names else []
         parts += [Imports()] if imports.NAME in names else []
+        parts += [Bulk(ground)] if bulk.NAME in names else []
         done = _rounds(parts, quick=ground.quick)
         return [figure for part in parts for figure in part.figures() if figure.name in names], done
 
 
 def _rounds(parts: Collection[Part], *, quick: bool) -> int:
     """How many rounds were made: a slow machine gets fewer of them."""
+    if not parts:
+        return 0
     start = time.monotonic()
     for number in range(QUICK if quick else MOST):
         if number >= FEWEST and time.monotonic() > start + SECONDS:

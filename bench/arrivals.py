@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.request import Request, urlopen
 
-__all__ = ["Arrivals", "overrun", "use"]
+__all__ = ["Arrivals", "lateness", "overrun", "use"]
 
 
 class Arrivals:
@@ -20,9 +20,13 @@ class Arrivals:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def at(self, path: str) -> list[float]:
-        """Seconds at which calls of *path* arrived, in order."""
-        return sorted(entry["at"] for entry in self._asked() if entry["path"] == path)
+    def at(self, paths: Mapping[str, str]) -> dict[str, list[float]]:
+        """Seconds at which calls of each of *paths* arrived, in order, by what the path is called."""
+        entries = self._asked()
+        return {
+            name: sorted(entry["at"] for entry in entries if entry["path"] == path)
+            for name, path in paths.items()
+        }
 
     def count(self) -> int:
         """How many calls have arrived."""
@@ -39,18 +43,20 @@ class Arrivals:
 
 
 def use(arrivals: Sequence[float], rate: float) -> float:
-    """The share of *rate* that *arrivals* made use of, from the first to the last of them.
+    """The share of *rate* that *arrivals* made use of, from the first to the last; 0.0 for fewer than two.
 
     Only for a time in which somebody always waited and no burst was left over from before.
     """
+    if len(arrivals) < 2:
+        return 0.0
     return (len(arrivals) - 1) / (rate * (arrivals[-1] - arrivals[0]))
 
 
 def overrun(arrivals: Sequence[float], rate: float, burst: float) -> float:
-    """Calls that the worst of all intervals saw beyond burst + rate x length; at or below 0 none did.
+    """Calls that the worst of all intervals saw beyond burst + rate x length; at or below 0 when none did.
 
-    An interval is as short as the arrivals at its ends allow. One pass: with i before j its calls are j - i + 1,
-    so what each arrival is ahead of the rate is compared with the least that any before it was.
+    An interval is as short as the arrivals at its ends allow. One pass: with i before j its calls are
+    j - i + 1, so what each arrival is ahead of the rate is compared with the least that any before it was.
     """
     least, worst = float("inf"), -float("inf")
     for number, at in enumerate(arrivals):
@@ -58,3 +64,12 @@ def overrun(arrivals: Sequence[float], rate: float, burst: float) -> float:
         least = min(least, ahead)
         worst = max(worst, ahead - least + 1 - burst)
     return worst
+
+
+def lateness(arrivals: Sequence[float], rate: float) -> list[float]:
+    """Seconds by which each arrival came after its even moment, the earliest of all being on time; in order.
+
+    Only for a time in which somebody always waited.
+    """
+    moments = [at - number / rate for number, at in enumerate(arrivals)]
+    return sorted(moment - min(moments) for moment in moments)

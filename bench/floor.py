@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["NAME", "Floor"]
 
 NAME = "gate_vs_floor"
-REPLY = "return {'admit', 0, 1, 0, 0, 1700000000000, '', 0, -1, 1700000000000, 0}"
+REPLY = "return {'admit', 0, 1, 0, 0, 1700000000000, '', 0, -1, 1700000000000, 0, 0, 1, 0, 0}"
 BEGIN, NO_RECORD, SAME, NOTHING = "begin", "begin without a record", "same commands", "nothing"
 
 

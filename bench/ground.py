@@ -30,7 +30,7 @@ class Ground:
 
     Attributes:
         quick: Show that everything works, with figures that mean little.
-        redis: A client of the server, outside of what is measured.
+        redis: A client of the server, outside of what is measured; ``broker`` sees the broker's database.
     """
 
     def __init__(self, *, quick: bool) -> None:
@@ -45,6 +45,7 @@ class Ground:
             self.logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="narrows-bench-")))
             self.valkey = stack.enter_context(EmbeddedValkey(lifeline=self.lifeline))
             self.redis: Redis = stack.enter_context(Redis.from_url(self.url))
+            self.broker: Redis = stack.enter_context(Redis.from_url(self.valkey.database(0)))
             self.stub = stack.enter_context(Stub(self.lifeline))
             self._stack = stack.pop_all()
         os.environ.update(self.env())

@@ -5,29 +5,20 @@ What arrives for each is told apart by its path at the stub.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from celery import Task
 from pydantic import Field
 
+from bench.rates import RATES
 from worker.application import app
 from worker.operation import Steps, operation
 from worker.provider import Provider, Rate
 from worker.request import Request
 
-__all__ = ["RATES", "app", "task"]
+__all__ = ["app", "task"]
 
 Number = Annotated[int, Field(ge=0)]
-
-RATES: Mapping[str, Rate] = {
-    "line_slow": Rate(calls=1.0, burst=1),
-    "line_neighbour": Rate(calls=1_000_000.0, burst=1_000_000),
-    "line_50": Rate(calls=50.0, burst=5),
-    "line_20": Rate(calls=20.0, burst=1),
-    "line_drain": Rate(calls=50.0, burst=1),
-}
-"""Of each provider."""
 
 
 def task(name: str) -> Task:

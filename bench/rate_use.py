@@ -1,39 +1,46 @@
 """How much of a rate a fleet makes use of while calls wait, and whether any interval sees more than it.
 
 Two providers at once, for the time of a window with one worker process, then with two, then with four; the
-stub says when calls arrived. An interval over the rate is looked for in all that arrived, the first burst
-and the starts of processes included. Celery's ``rate_limit`` has the same numbers beside it, once as Celery
-prefetches by itself and once with our settings; it counts in each worker alone.
+stub says when calls arrived, and the figure is the least that any window made use of. An interval that saw
+more than burst + rate x length is looked for among all windows, and among all that arrived, the first burst
+and the starts of processes included. A call that the machine delays may come close to the one after it, so
+the same is told of a bare timer that ran meanwhile: that is the machine's jitter and not a limiter's.
+
+Celery's ``rate_limit`` has the same numbers beside it, once as Celery prefetches by itself and once with our
+settings; it counts in each worker alone.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from bench.arrivals import overrun, use
+from bench.arrivals import lateness, overrun, use
 from bench.clock import Clock
 from bench.process import WorkerProcess
+from bench.rates import RATES
 from bench.report import Figure
 
 if TYPE_CHECKING:
     from bench.ground import Ground
 
-__all__ = ["NAME", "measure"]
+__all__ = ["NAME", "PACES", "measure"]
 
 NAME = "rate_use"
-LIMITS: Mapping[str, tuple[float, int]] = {"50": (50.0, 5), "20": (20.0, 1)}
-"""Calls a second and burst of each provider, by the end of its name; as in ``bench.lines``."""
+PACES = ("50", "20")
+"""Calls a second, the ends of the providers' names."""
 
 WORKERS, QUICK_WORKERS = (1, 2, 4), (1, 2)
 THREADS = 16
 SETTLE = 1.0
-"""Seconds after a worker says that it is ready, until the window opens."""
+"""Seconds from when a worker is ready until a window opens."""
 
-CLOCK = 20.0
+TICKS, TICK = "/clock", 20.0
+"""Path and rate of the bare timer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,146 +49,167 @@ class Side:
 
     Attributes:
         prefix: Of its providers' names, which are its queues.
-        seconds: How long a window is.
-        calls: How many are enqueued for each call a second that a provider allows.
-        first: Whether a worker runs before calls are enqueued.
+        window: Seconds for each number of workers.
+        backlog: Seconds for which what is enqueued lasts at the provider's rate.
     """
 
     name: str
     module: str
     prefix: str
     env: Mapping[str, str]
-    seconds: float
-    calls: int
-    first: bool = False
+    window: float
+    backlog: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What the stub saw of one provider: the share of the rate used by worker count, and the worst interval."""
+    """What the stub saw: arrivals by pace, and ``TICKS``; and when each number of workers had its window."""
 
-    uses: Mapping[int, float]
-    over: float
+    arrivals: Mapping[str, Sequence[float]]
+    windows: Mapping[int, tuple[float, float]]
+
+    def inside(self, what: str, workers: int) -> Sequence[float]:
+        """Arrivals in that window."""
+        opened, closed = self.windows[workers]
+        return [at for at in self.arrivals[what] if opened <= at <= closed]
+
+    def steadily_over(self, what: str, rate: float, burst: int) -> float:
+        """The worst interval of all windows."""
+        return max(overrun(self.inside(what, workers), rate, burst) for workers in self.windows)
+
+    def late(self, what: str, rate: float) -> float:
+        """Milliseconds by which 99 of 100 calls in the windows were late at most."""
+        each = sorted(late for workers in self.windows for late in lateness(self.inside(what, workers), rate))
+        return each[int(0.99 * (len(each) - 1))] * 1000
 
 
 def measure(ground: Ground) -> Figure:
     """The figure."""
     ours, *theirs = _sides(ground)
-    with Clock(f"{ground.stub.url}/clock", CLOCK):
-        seen = _measured(ground, ours)
-        ticks = ground.stub.arrivals.at("/clock")
-    beside = {
-        f"{workers} workers, {rate}/s": each.uses[workers] for rate, each in seen.items() for workers in each.uses
-    }
-    for rate, each in seen.items():
-        beside[f"{rate}/s: worst interval, calls over"] = each.over
-    beside[f"a bare timer's, {CLOCK:g}/s: the machine's jitter"] = overrun(ticks, CLOCK, 1)
+    seen = _seen(ground, ours)
+    uses, beside = _uses(seen, "ours"), _over(seen)
     for side in theirs:
-        for rate, each in _measured(ground, side).items():
-            beside |= {f"{side.name}, {workers}, {rate}/s": used for workers, used in each.uses.items()}
-            beside[f"{side.name}, {rate}/s: calls over"] = each.over
-    return Figure(name=NAME, rounds=[min(min(each.uses.values()) for each in seen.values())], beside=beside)
+        its = _seen(ground, side)
+        beside |= _uses(its, side.name)
+        beside |= {
+            f"{side.name}, {pace}/s: calls over": overrun(its.arrivals[pace], *_limits(pace))
+            for pace in PACES
+        }
+    return Figure(name=NAME, rounds=[min(uses.values())], beside={**uses, **beside})
+
+
+def _limits(pace: str) -> tuple[float, int]:
+    """Rate and burst."""
+    rate = RATES[f"line_{pace}"]
+    return rate.per_second, rate.burst
+
+
+def _uses(seen: Seen, name: str) -> dict[str, float]:
+    return {
+        f"{name}, {pace}/s, {workers} worker{'s' * (workers > 1)}": use(
+            seen.inside(pace, workers), _limits(pace)[0]
+        )
+        for pace in PACES
+        for workers in seen.windows
+    }
+
+
+def _over(seen: Seen) -> dict[str, float]:
+    """The worst intervals, in calls, beside the machine's own jitter."""
+    limits = {**{f"{pace}/s": (pace, *_limits(pace)) for pace in PACES}, "a bare timer": (TICKS, TICK, 1)}
+    steadily = {
+        f"{name}: worst interval in a window, calls over": seen.steadily_over(what, rate, burst)
+        for name, (what, rate, burst) in limits.items()
+    }
+    of_all = {
+        f"{name}: worst interval of all, calls over": overrun(seen.arrivals[what], rate, burst)
+        for name, (what, rate, burst) in limits.items()
+    }
+    late = {
+        f"{name}: 99 of 100 in the windows late by, ms": seen.late(what, rate)
+        for name, (what, rate, _) in limits.items()
+    }
+    return steadily | of_all | late
 
 
 def _sides(ground: Ground) -> Sequence[Side]:
-    from bench.lines import RATES
+    """Ours, and Celery's twice."""
     from bench.unguarded import PREFETCHES
 
-    quick = ground.quick
-    plain, window = ground.env(), 2.0 if quick else 5.0
+    quick, plain = ground.quick, ground.env()
+    theirs = {"as it prefetches": {**plain, PREFETCHES: "1"}, "no prefetch": plain}
     return (
         Side(
             name="ours",
             module="bench.lines",
             prefix="line_",
             env=ground.env(providers=RATES),
-            seconds=3.0 if quick else 10.0,
-            calls=25 if quick else 75,
-            first=True,
+            window=3.0 if quick else 10.0,
+            backlog=25.0 if quick else 75.0,
         ),
         *(
             Side(
-                name=f"Celery's rate_limit, {name}",
+                name=f"rate_limit, {name}",
                 module="bench.unguarded",
                 prefix="plain_",
                 env=env,
-                seconds=window,
-                calls=20 if quick else 75,
+                window=2.0 if quick else 4.0,
+                backlog=20.0 if quick else 60.0,
             )
-            for name, env in (("its prefetch", {**plain, PREFETCHES: "1"}), ("none", plain))
+            for name, env in theirs.items()
         ),
     )
 
 
-def _measured(ground: Ground, side: Side) -> dict[str, Seen]:
-    """What the stub saw of the providers of *side*, by the end of their names."""
+def _seen(ground: Ground, side: Side) -> Seen:
+    """What the stub saw of *side*."""
     ground.clear()
-    windows: dict[int, tuple[float, float]] = {}
+    windows = {}
     with ExitStack() as stack:
-        workers: list[WorkerProcess] = []
-        start = _starter(ground, side, stack, workers)
-        if side.first:
-            start(1)
+        stack.enter_context(Clock(ground.stub.url + TICKS, TICK))
+        workers = _grown(ground, side, stack, [], 1)
         calls = _enqueued(side)
         for count in QUICK_WORKERS if ground.quick else WORKERS:
-            start(count)
+            workers = _grown(ground, side, stack, workers, count)
             time.sleep(SETTLE)
             opened = time.monotonic()
-            time.sleep(side.seconds)
+            time.sleep(side.window)
             windows[count] = opened, time.monotonic()
         for worker in workers:
             worker.kill()
-    seen = {rate: ground.stub.arrivals.at(f"/{side.prefix}{rate}") for rate in LIMITS}
+    paths = {pace: f"/{side.prefix}{pace}" for pace in PACES} | {TICKS: TICKS}
+    arrivals = ground.stub.arrivals.at(paths)
     ground.clear()
-    for rate, arrivals in seen.items():
-        if len(arrivals) >= calls[rate]:
-            raise RuntimeError(f"{side.name}: nobody waited any more at {rate}/s; the figure would be wrong")
-    return {rate: _seen(arrivals, windows, *LIMITS[rate]) for rate, arrivals in seen.items()}
+    for pace in PACES:
+        if len(arrivals[pace]) >= calls[pace]:
+            raise RuntimeError(f"{side.name}: at {pace}/s nobody waited any more, so its use says nothing")
+    return Seen(arrivals=arrivals, windows=windows)
 
 
-def _starter(
-    ground: Ground, side: Side, stack: ExitStack, workers: list[WorkerProcess]
-) -> Callable[[int], None]:
-    """What starts worker processes until there are as many as it is told."""
-
-    def start(count: int) -> None:
-        new = [
-            WorkerProcess(
-                f"{side.prefix}{number}",
-                side.module,
-                ground,
-                queues=tuple(f"{side.prefix}{rate}" for rate in LIMITS),
-                threads=THREADS,
-                env=side.env,
-            )
-            for number in range(len(workers), count)
-        ]
-        for worker in new:
-            workers.append(stack.enter_context(worker))
-        for worker in new:
-            worker.ready()
-
-    return start
+def _grown(
+    ground: Ground, side: Side, stack: ExitStack, workers: Iterable[WorkerProcess], count: int
+) -> list[WorkerProcess]:
+    """*workers* and as many new ones as make *count*; all are ready."""
+    grown = list(workers)
+    queues = tuple(f"{side.prefix}{pace}" for pace in PACES)
+    new = [
+        WorkerProcess(
+            f"{side.prefix}{number}", side.module, ground, queues=queues, threads=THREADS, env=side.env
+        )
+        for number in range(len(grown), count)
+    ]
+    for worker in new:
+        stack.enter_context(worker)
+    for worker in new:
+        worker.ready()
+    return grown + new
 
 
 def _enqueued(side: Side) -> dict[str, int]:
-    """How many calls wait at each provider of *side*; its rates' ends of names are their keys."""
-    from importlib import import_module
-
-    app, calls = import_module(side.module).app, {}
-    for rate, (per_second, _) in LIMITS.items():
-        task = app.tasks[f"{side.prefix}{rate}.fetch"]
-        calls[rate] = round(side.calls * per_second)
-        for number in range(calls[rate]):
-            task.delay(number)
+    """How many calls were enqueued at each pace, one by one."""
+    app: Any = import_module(side.module).app
+    calls = {pace: round(side.backlog * _limits(pace)[0]) for pace in PACES}
+    for pace, count in calls.items():
+        for number in range(count):
+            app.tasks[f"{side.prefix}{pace}.fetch"].delay(number)
     return calls
-
-
-def _seen(
-    arrivals: Sequence[float], windows: Mapping[int, tuple[float, float]], rate: float, burst: int
-) -> Seen:
-    uses = {}
-    for workers, (opened, closed) in windows.items():
-        inside = [at for at in arrivals if opened <= at <= closed]
-        uses[workers] = use(inside, rate) if len(inside) > 1 else 0.0
-    return Seen(uses=uses, over=overrun(arrivals, rate, burst))

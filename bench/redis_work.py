@@ -33,11 +33,12 @@ class RedisWork:
         return self._memory_now() - self._memory
 
     def per_call(self, calls: int) -> dict[str, float]:
-        """Scripts, all commands, and the memory of each of *calls*."""
+        """For each of *calls*: scripts, how often Celery listens for the result, all commands, and memory."""
         made = self.commands()
         return {
             "scripts": made["evalsha"] / calls,
-            "commands": made.total() / calls,
+            "Celery's (un)subscribing": (made["subscribe"] + made["unsubscribe"]) / calls,
+            "all commands, those in scripts too": made.total() / calls,
             "Redis memory, bytes": self.memory() / calls,
         }
 

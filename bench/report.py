@@ -51,8 +51,12 @@ _ALL = (
     Target(name="cache_hit_vs_bare", bound=1.5, said="calls/s, cache hit / bare requests.Session"),
     Target(name="gate_vs_floor", bound=0.8, said="one begin / one script that decides nothing"),
     Target(name="import_vs_celery", bound=1.2, most=True, said="import tasks / Celery app + requests"),
+    Target(name="bulk_enqueue_vs_delay", bound=15.0, said="calls/s, enqueue_many / .delay() behind others"),
     Target(
-        name="backlog_rss_mb", bound=20.0, most=True, said="MB that a worker grows by while 100,000 calls wait"
+        name="backlog_rss_mb",
+        bound=20.0,
+        most=True,
+        said="MB that a worker grows by while 100,000 calls wait",
     ),
     Target(
         name="backlog_neighbour_latency",

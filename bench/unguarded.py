@@ -25,9 +25,9 @@ PREFETCHES = "BENCH_PREFETCHES"
 
 
 def _configuration() -> dict[str, Any]:
-    return {**configuration(), **({"worker_disable_prefetch": False} if PREFETCHES in os.environ else {})} | (
-        {"worker_prefetch_multiplier": 4} if PREFETCHES in os.environ else {}
-    )
+    if PREFETCHES not in os.environ:
+        return configuration()
+    return {**configuration(), "worker_disable_prefetch": False, "worker_prefetch_multiplier": 4}
 
 
 app = Celery("unguarded")

@@ -1,4 +1,4 @@
-"""How long 2,000 calls take that a provider answers 50 a second of, from the first enqueued to the last answer.
+"""How long 2,000 calls take at 50 a second, from the first enqueued to the last answer.
 
 Enqueued one by one for a worker that runs. Beside it the loop that people write: ask the limiter, and when it
 says no, retry in 1, 2, 4, ... seconds. That one is given up after a while, and its done calls are told. Its
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import meter
 from bench.process import WorkerProcess
+from bench.rates import RATES
 from bench.redis_work import RedisWork
 from bench.report import Figure
 
@@ -43,8 +44,6 @@ def measure(ground: Ground) -> Figure:
 
 def _ours(ground: Ground, calls: int, ideal: float) -> tuple[float, dict[str, float]]:
     """Seconds that ours took, and what Redis had to do."""
-    from bench.lines import RATES
-
     ground.clear()
     env = ground.env(providers=RATES)
     with WorkerProcess(
@@ -57,11 +56,11 @@ def _ours(ground: Ground, calls: int, ideal: float) -> tuple[float, dict[str, fl
         enqueued = time.monotonic() - start
         worker.heard(meter.done_key(worker.name), LATE * ideal + 10)
         took, made = time.monotonic() - start, work.commands()
-    arrivals = ground.stub.arrivals.at("/line_drain")
+    last = ground.stub.arrivals.at({"last": "/line_drain"})["last"][-1]
     ground.clear()
     return took, {
         "enqueueing them, s": enqueued,
-        "last arrival at the provider, s": arrivals[-1] - start,
+        "last arrival at the provider, s": last - start,
         "messages published for each call": made["lpush"] / calls,
         "scripts run for each call, idle looks too": made["evalsha"] / calls,
         "Redis commands for each call, Celery's too": made.total() / calls,
@@ -81,9 +80,9 @@ def _loop(ground: Ground, calls: int, ideal: float, bound: float) -> dict[str, f
             time.sleep(0.25)
         made = work.commands()
         worker.kill()
-    arrivals = ground.stub.arrivals.at("/plain_drain")
+    last = ground.stub.arrivals.at({"last": "/plain_drain"})["last"][-1]
     ground.clear()
-    took = arrivals[-1] - start if done >= calls else bound
+    took = last - start if done >= calls else bound
     return {
         f"retry loop, done after {bound:g} s at most": done,
         "retry loop, s": took,

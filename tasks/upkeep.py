@@ -13,6 +13,7 @@ logger = logging.getLogger("narrows")
 
 EVENTS = {
     "breaker_open": "breaker not closed for long",
+    "credentials_refused": "credentials set aside",
     "quota_low": "quota nearly spent",
     "dead_letters": "dead letters waiting",
 }
@@ -22,8 +23,8 @@ EVENTS = {
 def check_health() -> dict[str, Any]:
     """``{"ready": bool, "failed": [check, ...], "concerns": {provider: {kind: amount}}}``, logged.
 
-    Looks for a breaker that has not been closed for five minutes, a quota of which a tenth is left, and dead
-    letters. When the state Redis does not answer, the providers are left out.
+    Looks for a breaker that has not been closed for five minutes, credentials that were refused, a quota of
+    which a tenth is left, and dead letters. When the state Redis does not answer, the providers are left out.
     """
     from worker.engine import engine
     from worker.readiness import ready

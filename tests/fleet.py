@@ -38,7 +38,7 @@ from worker.stack.stack import Stack
 
 __all__ = ["Fleet", "Ground", "held", "until"]
 
-INCLUDED = "tests.acceptance.providers"
+INCLUDED = "tests.acceptance.providers,tests.acceptance.limited"
 
 
 def until(condition: Callable[[], Any], within: float = 10.0, *, told: Callable[[], Any] = str) -> Any:
@@ -144,7 +144,7 @@ class Fleet:
         pool: ``threads`` or ``prefork``.
         concurrency: Slots of each.
         env: More settings for the workers.
-        include: A module of more tasks that they load.
+        include: Modules of more tasks that they load, with commas between.
     """
 
     def __init__(

@@ -14,12 +14,13 @@ class Bulkhead:
 
     def __init__(self) -> None:
         self._slots: dict[str, int] = {}
+        self._each = 0
         self._held: Counter[str] = Counter()
 
     def share(self, providers: Collection[str], *, concurrency: int, share: float) -> None:
         """Give each of *providers* its *share* of *concurrency* slots; one that is alone has all."""
         each = concurrency if len(providers) < 2 else max(1, ceil(concurrency * share))  # noqa: PLR2004
-        self._slots = dict.fromkeys(providers, each)
+        self._slots, self._each = dict.fromkeys(providers, each), each
 
     def slots(self, provider: str) -> int:
         """Calls of *provider* that this process runs at once; 0 when it does not serve it."""
@@ -35,4 +36,4 @@ class Bulkhead:
 
     def crowded(self, provider: str) -> bool:
         """Whether more tasks of *provider* are here than there are slots for."""
-        return bool(self._slots) and self._held[provider] > self._slots.get(provider, 0)
+        return bool(self._slots) and self._held[provider] > self._slots.get(provider, self._each)

@@ -225,12 +225,14 @@ class Gate:
         reply = self._ask(self._finish, *self._closing(report, claim, fate, *details))
         return _text(reply[0]), _text(reply[1])
 
-    def finish_soon(self, report: Report | None, claim: Claim, moved: Callable[[str], None]) -> None:
-        """Tell what came of a call that ended well, with the next begin or a moment later.
+    def finish_soon(
+        self, report: Report | None, claim: Claim, moved: Callable[[str], None], fate: Fate = "end"
+    ) -> None:
+        """Tell what came of a call for whose fate nobody waits, with the next begin or a moment later.
 
         *moved* hears the state that the breaker moved to, or ``""``.
         """
-        names, args = self._closing(report, claim, "end")
+        names, args = self._closing(report, claim, fate)
 
         def heard(reply: Any) -> None:
             moved(_text(reply[0]))

@@ -22,6 +22,7 @@ integer milliseconds since the epoch on Redis's own clock. Expiry only collects 
     narrows:{p}:parked              zset    task id -> place in line                       while parked
     narrows:{p}:slow                zset    task id -> when it may be tried again          while slow
     narrows:{p}:released            zset    task id -> when its turn came                  while under way
+    narrows:{p}:batch:<uuid>        string  how many calls of a batch are enqueued         30 days
     narrows:{p}:flight:<print>      string  who asks this: a task id, a nonce, or landed   one call's lease
     narrows:{p}:cache:<print>       string  an answer (see worker/cache/), cache Redis     fresh + stale time
     narrows:{upkeep}:writable       string  1, to see that writing works                   one second
@@ -90,6 +91,10 @@ class Keys:
         """The limits of each credential; the first one's are the provider's own."""
         prints = (sha256(secret.encode()).hexdigest()[:12] for secret in credentials[1:])
         return (self.limits, *(f"{self.limits}:{digest}" for digest in prints))
+
+    def batch(self, name: str) -> str:
+        """How far one batch is enqueued."""
+        return f"{self._prefix}batch:{name}"
 
     def flight(self, fingerprint: str) -> str:
         """Who asks this request just now."""

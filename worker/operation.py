@@ -73,15 +73,26 @@ class Operation:
         hints = typing.get_type_hints(self.function, include_extras=True)
         return {name: TypeAdapter(hints[name]) for name in self.signature.parameters}
 
+    @cached_property
+    def _by_place(self) -> range:
+        """How many arguments may be given by place alone; binding those by hand takes a tenth of the time."""
+        parameters = self.signature.parameters.values()
+        if any(each.kind is not each.POSITIONAL_OR_KEYWORD for each in parameters):
+            return range(0)
+        needed = sum(each.default is each.empty for each in parameters)
+        return range(needed, len(parameters) + 1)
+
     def checked(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """The arguments as they go on the wire (JSON), each parsed and normalised.
 
         Raises:
             ArgumentsInvalid: names the argument and what it takes; holds no value.
         """
+        if not kwargs and len(args) in self._by_place:
+            return [self._on_wire(*pair) for pair in zip(self._adapters, args, strict=False)], {}
         bound = self._bound(args, kwargs)
         for name, value in bound.arguments.items():
-            bound.arguments[name] = self._adapters[name].dump_python(self._parsed(name, value), mode="json")
+            bound.arguments[name] = self._on_wire(name, value)
         return list(bound.args), dict(bound.kwargs)
 
     def steps(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Steps[Any]:
@@ -102,12 +113,20 @@ class Operation:
         return "(" + ", ".join(self.signature.parameters) + ")"
 
     def _parsed(self, name: str, value: Any) -> Any:
-        from pydantic import ValidationError
-
         try:
-            return self._adapters[name].validate_python(value)
-        except ValidationError as wrong:
+            return self._adapters[name].validator.validate_python(value)
+        except _refusal() as wrong:
             raise ArgumentsInvalid(f"{self.name}: {name}: {_said(wrong)}") from None
+
+    def _on_wire(self, name: str, value: Any) -> Any:
+        return self._adapters[name].serializer.to_python(self._parsed(name, value), mode="json")
+
+
+def _refusal() -> type[ValidationError]:
+    """What pydantic raises; asked for only when something was raised."""
+    from pydantic import ValidationError
+
+    return ValidationError
 
 
 def _said(wrong: ValidationError) -> str:
@@ -129,8 +148,8 @@ def operation(
         lane: Where its calls stand in line when their callers do not say: ``interactive``, ``batch`` or
             ``replay``.
     """
-    registry.add(provider)
     lane_named(lane, provider.name)
+    registry.add(provider)
 
     def task(function: Callable[..., Steps[Any]]) -> GuardedTask:
         made: GuardedTask = app.task(

@@ -7,10 +7,12 @@ that the call need not be made again.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -27,6 +29,12 @@ logger = logging.getLogger("narrows")
 
 MOMENT = 0.005
 """Seconds that a finish waits for a begin to ride on."""
+
+PAUSE = 0.5
+"""Seconds before Redis is asked again that did not take a finish."""
+
+AT_ONCE = 50
+"""Finishes said together, so that no begin carries an outage's backlog."""
 
 KEPT = 20.0
 """Seconds after which a finish that Redis does not take is given up: its lease is about to run out."""
@@ -48,7 +56,7 @@ class Outbox:
 
     def __init__(self, line: Line, *, moment: float = MOMENT) -> None:
         self._line, self._moment = line, moment
-        self._waiting: list[Finish] = []
+        self._waiting: deque[Finish] = deque()  # whose append and popleft need no lock
         self._lock = threading.Lock()
         self._news = threading.Event()
         self._process = 0
@@ -70,51 +78,56 @@ class Outbox:
         riders = self._taken() if self._waiting else ()
         if not riders:
             return script(self._line, keys, args)
-        commands = [*(rider.script.command(rider.keys, rider.args) for rider in riders)]
+        commands = [rider.script.command(rider.keys, rider.args) for rider in riders]
         try:
             *heard, reply = self._line.execute_commands([*commands, script.command(keys, args)])
         except RedisError:
             self._waiting.extend(riders)
             raise
-        for rider, said in zip(riders, heard, strict=True):
-            self._told(rider, said)
+        self._tell(riders, heard)
         return script.settled(self._line, reply, keys, args)
 
     def flush(self) -> None:
-        """Say all that waits. One round trip.
+        """Say all that waits, mostly in one round trip.
 
         Raises:
             RedisError: It is kept.
         """
-        riders = self._taken()
-        if not riders:
-            return
-        try:
-            said = self._line.execute_commands([one.script.command(one.keys, one.args) for one in riders])
-        except RedisError:
-            self._waiting.extend(riders)
-            raise
-        for rider, reply in zip(riders, said, strict=True):
-            self._told(rider, reply)
+        while riders := self._taken():
+            try:
+                said = self._line.execute_commands([one.script.command(one.keys, one.args) for one in riders])
+            except RedisError:
+                self._waiting.extend(riders)
+                raise
+            if refusal := self._tell(riders, said):
+                raise refusal
 
     def _taken(self) -> list[Finish]:
-        with self._lock:
-            taken, self._waiting = self._waiting, []
+        taken: list[Finish] = []
         oldest = time.monotonic() - KEPT
-        return [finish for finish in taken if finish.made_at > oldest]
+        with contextlib.suppress(IndexError):
+            while len(taken) < AT_ONCE:
+                finish = self._waiting.popleft()
+                if finish.made_at > oldest:
+                    taken.append(finish)
+        return taken
 
-    def _told(self, finish: Finish, reply: Any) -> None:
-        try:
-            finish.heard(finish.script.settled(self._line, reply, finish.keys, finish.args))
-        except ResponseError as refused:  # full, or read-only: later
-            logger.warning("finish refused", extra={"error_type": type(refused).__name__})
-            self.add(finish)
+    def _tell(self, riders: Sequence[Finish], said: Sequence[Any]) -> ResponseError | None:
+        """Hand each its reply; why the server refused some, which are kept: it is full, or read-only."""
+        refusal = None
+        for rider, reply in zip(riders, said, strict=True):
+            try:
+                rider.heard(rider.script.settled(self._line, reply, rider.keys, rider.args))
+            except ResponseError as refused:
+                refusal = refused
+                self._waiting.append(rider)
+        return refusal
 
     def _open(self) -> None:
         """Start this process's own thread; a forked child has none, and must not say what its parent will."""
         with self._lock:
             if self._process != os.getpid():
-                self._process, self._waiting, self._news = os.getpid(), [], threading.Event()
+                self._process, self._waiting, self._news = os.getpid(), deque(), threading.Event()
                 threading.Thread(target=self._run, daemon=True, name="outbox").start()
 
     def _run(self) -> None:
@@ -124,8 +137,9 @@ class Outbox:
             self._news.clear()
             try:
                 self.flush()
-            except RedisError:
-                time.sleep(100 * self._moment)
+            except RedisError as gone:
+                logger.info("finish kept", extra={"error_type": type(gone).__name__})
+                time.sleep(PAUSE)
                 self._news.set()
             except Exception:
                 logger.exception("finish not told")

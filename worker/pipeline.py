@@ -226,10 +226,14 @@ class Pipeline:
 
     def tell(self, claim: Claim) -> None:
         """Report the task's last call, before it begins another or when it has no record to end."""
-        if claim.report is not None:
-            report, claim.report = claim.report, None
-            moved, _ = report.gate.finish(report, claim)
-            self.gateway(report.gate.provider.name).breaker.moved(moved)
+        if claim.report is None:
+            return
+        report, claim.report = claim.report, None
+        moved = self.gateway(report.gate.provider.name).breaker.moved
+        if claim.task_id:
+            report.gate.finish_soon(report, claim, moved, "keep")
+        else:  # nobody knows how long this process lives
+            moved(report.gate.finish(report, claim)[0])
 
 
 def _crowded(claim: Claim) -> bool:

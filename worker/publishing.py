@@ -66,9 +66,9 @@ class RecordedAMQP(AMQP):
 
         The steps are those of ``Task.apply_async`` and ``Celery.send_task``; nothing is sent.
         """
-        given = {"expires": expires, "ignore_result": ignore_result}
+        said = {"expires": expires, "ignore_result": ignore_result}
         options = {**task._get_exec_options(), "ignore_result": task.ignore_result}  # noqa: SLF001 - as it does
-        options |= {name: value for name, value in given.items() if value is not None}
+        options |= {name: value for name, value in said.items() if value is not None}
         header = {name: options.pop(name, None) for name in _HEADER_OPTIONS}
         options |= {name: slot(name) for name in ("argsrepr", "kwargsrepr")}
         options = self.router.route(options, task.name, (), {}, task)
@@ -86,9 +86,10 @@ class RecordedAMQP(AMQP):
         )
         message.headers["narrows"] = {**new_mark(), "at": slot("at"), "lane": lane, "recorded": True}
         message = message._replace(body=(slot("args"), slot("kwargs"), message.body[2]))
-        ends = _milliseconds(message.headers["expires"])
+        ends, given = _milliseconds(message.headers["expires"]), header["expires"]
         if ends is not None:
-            options["expiration"] = max(0.0, ends / 1000 - time.time())
+            left = given if isinstance(given, int | float) else ends / 1000 - time.time()
+            options["expiration"] = max(0, left)
         return Template(frozen(message, options), expires=ends)
 
     def _send_recorded(

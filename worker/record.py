@@ -20,7 +20,7 @@ from worker.scripts import script
 from worker.stores import Unreached
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from redis import Redis
 
@@ -43,6 +43,10 @@ FATAL_LOSSES = 3
 FATAL_PUBLISHES = 8
 """Workers that a call may take down in a row, and copies that may vanish unclaimed, each after twice the
 wait of the last (43 minutes for 8), before it is given up."""
+
+
+def _server_clock() -> str:
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +93,18 @@ class Records:
     Args:
         redis: A client of the state Redis.
         line: What sends scripts there; the client itself will do.
+        now: Milliseconds since the epoch, for tests; ``""`` is the server's clock.
     """
 
-    def __init__(self, redis: Redis, line: Commands, provider: str) -> None:
-        self._redis, self._line = redis, line
+    def __init__(
+        self,
+        redis: Redis,
+        line: Commands,
+        provider: str,
+        *,
+        now: Callable[[], int | str] = _server_clock,
+    ) -> None:
+        self._redis, self._line, self._now = redis, line, now
         self.keys = keys(provider)
         self._indexes = self.keys.indexes
 
@@ -147,7 +159,7 @@ class Records:
         park: Literal["always", "behind", "never"],
     ) -> list[bytes]:
         given = ["" if moment is None else moment for moment in (due, expires)]
-        args = ["", self.keys.call(""), lane, park, *given, *calls]
+        args = [self._now(), self.keys.call(""), lane, park, *given, *calls]
         states: list[bytes] = script("enqueue")(self._line, [*self._indexes, self.keys.lot], args)
         return states
 
@@ -165,7 +177,7 @@ class Records:
         With it the message of a call that will not run, so that who waits for it can be told.
         """
         try:
-            names = [*self._indexes, self.keys.call(task_id)]
+            names = [*self._indexes, self.keys.lot, self.keys.call(task_id)]
             state, message = script("cancel")(self._line, names, [task_id, LINGER])
         except RedisError as gone:
             raise StateUnavailable from gone
@@ -190,7 +202,7 @@ class Records:
             *(at.lot, at.workers, at.budget),
             *gate.limits,
         ]
-        args = ["", gate.policy, at.call(""), worker, slots, HORIZON, RELEASED_AT_ONCE]
+        args = [self._now(), gate.policy, at.call(""), worker, slots, HORIZON, RELEASED_AT_ONCE]
         word, again, *flat = script("release")(self._line, names, args)
         return Release(
             word=word.decode(),
@@ -209,8 +221,9 @@ class Records:
             depth: Messages in the provider's queue.
         """
         at = self.keys
-        args = ["", at.call(""), BATCH, round(grace * 1000), depth, FATAL_LOSSES, FATAL_PUBLISHES]
-        flat: list[Any] = script("reconcile")(self._line, [at.queued, at.running, at.lot, at.leases], args)
+        args = [self._now(), at.call(""), BATCH, round(grace * 1000), depth, FATAL_LOSSES, FATAL_PUBLISHES]
+        names = [at.queued, at.running, at.lot, at.leases, at.released]
+        flat: list[Any] = script("reconcile")(self._line, names, args)
         return [
             Found(task_id=flat[n].decode(), message=flat[n + 1], kind=flat[n + 2].decode(), token=flat[n + 3])
             for n in range(0, len(flat), 4)
@@ -219,5 +232,5 @@ class Records:
     def extend(self, claims: Iterable[Claim], *, lease: float) -> int:
         """How many of *claims* are still ours; each of those lives *lease* seconds longer."""
         pairs = [value for claim in claims for value in (claim.task_id, claim.token)]
-        args = ["", round(lease * 1000), self.keys.call(""), *pairs]
+        args = [self._now(), round(lease * 1000), self.keys.call(""), *pairs]
         return int(script("extend")(self._line, [self.keys.running], args))

@@ -20,6 +20,8 @@ from worker.message import request_of
 from worker.reconciler import PASSING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from celery import Celery
 
     from worker.engine import Engine
@@ -31,6 +33,10 @@ logger = logging.getLogger("narrows")
 
 LOOK = 0.5
 """Seconds between two looks at all providers: how late a call can be that a producer parked."""
+
+
+def _nothing() -> None:
+    pass
 
 
 class Releaser:
@@ -46,9 +52,11 @@ class Releaser:
         self._busy: set[str] = set()  # lots that somebody looks at in time, so that news of them are none
         self._look_at = 0.0
         self._thread: threading.Thread | None = None
+        self._tend: Callable[[], None] = _nothing
 
-    def start(self) -> None:
-        """Begin to look."""
+    def start(self, tend: Callable[[], None] = _nothing) -> None:
+        """Begin to look; *tend* is called whenever it looks at all providers."""
+        self._tend = tend
         self._stop.clear()
         self._thread = threading.Thread(target=self._run, daemon=True, name="releaser")
         self._thread.start()
@@ -102,6 +110,7 @@ class Releaser:
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK
+            self._tend()
             self._look(now)
         for name in [name for name, due in list(self._next.items()) if due <= now]:
             self._next.pop(name)

@@ -1,21 +1,80 @@
-"""Results in Redis, without a look before a success is written.
+"""Results in Redis: a success is written without a look before it, and who waits is told why.
 
 Celery reads a task's result before each write, so that nothing overwrites a success. A success written over
 a success overwrites nothing; all other states still look.
+
+Of a call that lies in Redis until its turn comes, Celery knows at most why it was held back at some time. Who
+reads its result hears where it is now and when it is expected to run.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+import time
+from typing import TYPE_CHECKING, Any
 
 from celery import states
 from celery.backends.redis import RedisBackend
 
+from worker import errors, registry
+
+if TYPE_CHECKING:
+    from worker.why import Whereabouts
+
 __all__ = ["Results"]
+
+logger = logging.getLogger("narrows")
+
+BLIND = 5.0
+"""Seconds for which nobody looks again after the state Redis did not answer: readers have to go on."""
+
+_OPEN = frozenset({states.PENDING, states.RETRY})
+_KINDS: dict[str, type[errors.NarrowsError]] = {
+    kind.reason: kind
+    for kind in (
+        errors.BucketEmpty,
+        errors.ConcurrencyFull,
+        errors.CredentialsAside,
+        errors.OthersFirst,
+        errors.ProviderCooling,
+        errors.QuotaSpent,
+    )
+}
 
 
 class Results(RedisBackend):
     """Celery's Redis backend, one round trip shorter for a task that succeeded."""
+
+    _blind_until = 0.0
+
+    def get_task_meta(self, task_id: str, cache: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - Celery's
+        """What Celery keeps of the task; while its call waits, RETRY, and why and until when.
+
+        ``result`` is an exception with that as its text then, ``waiting`` a dictionary of the details. A
+        task that is not ready costs a round trip more, one that waits two. Not so in workers, which ask only
+        whether a task has ended.
+        """
+        meta = self.stored(task_id, cache=cache)
+        if meta["status"] not in _OPEN or self.app.use_fast_trace_task:
+            return meta
+        found = self._found(task_id)
+        return meta if found is None or not found.waits else {**meta, **_waiting(found, meta)}
+
+    def stored(self, task_id: str, *, cache: bool = True) -> dict[str, Any]:
+        """What Celery keeps of the task, whatever its record says."""
+        meta: dict[str, Any] = super().get_task_meta(task_id, cache=cache)
+        return meta
+
+    def _found(self, task_id: str) -> Whereabouts | None:
+        """Where the call is; None when it has no record, or when that cannot be read now."""
+        if time.monotonic() < self._blind_until:
+            return None
+        try:
+            return _look(self.app, task_id)
+        except Exception as why:  # noqa: BLE001 - whatever it is, the result itself was read
+            self._blind_until = time.monotonic() + BLIND
+            logger.warning("record not read", extra={"task_id": task_id, "error_type": type(why).__name__})
+            return None
 
     def _store_result(
         self,
@@ -43,3 +102,30 @@ class Results(RedisBackend):
             pipe.set(key, value, ex=lives or None)
             pipe.publish(key, value)
             pipe.execute()
+
+
+def _look(app: Any, task_id: str) -> Whereabouts | None:
+    from worker.engine import engine
+    from worker.why import waits_at, whereabouts
+
+    if not registry.names():
+        app.loader.import_default_modules()  # who only reads results has not imported the tasks
+    provider = waits_at(engine(), task_id)
+    return whereabouts(engine(), task_id, [provider]) if provider else None
+
+
+def _waiting(found: Whereabouts, meta: dict[str, Any]) -> dict[str, Any]:
+    """What a reader is told beside what is stored."""
+    why = _kind(found, meta["result"])(str(found))
+    if isinstance(why, errors.CallDeferred):
+        why.provider, why.wait = found.provider, max(0.0, (found.expected or found.at) - found.at)
+    return {"task_id": found.task_id, "status": states.RETRY, "result": why, "waiting": found.as_dict()}
+
+
+def _kind(found: Whereabouts, stored: object) -> type[errors.NarrowsError]:
+    """The error that holds the call back now; of one that failed, the error that it failed with."""
+    if found.state != "parked" and isinstance(stored, errors.NarrowsError):
+        return type(stored)
+    if found.reason in {"breaker", "probing"}:
+        return errors.CircuitBreakerOpenError
+    return _KINDS.get(found.reason, errors.CallDeferred)

@@ -8,13 +8,15 @@ own clock; nothing is written.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from worker import registry
+from worker import budget, limits, registry
 from worker.breaker import FOREVER
-from worker.days import day_ends
-from worker.keys import keys
+from worker.keys import Keys, keys
+from worker.lane import LANES
 from worker.overrides import overridden
+from worker.scripts import script
+from worker.standing import BreakerWord, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,81 +25,101 @@ if TYPE_CHECKING:
     from worker.metrics.gauges import ProviderState
     from worker.provider import Provider
 
-__all__ = ["Standing", "provider_states", "standings"]
-
-BreakerWord = Literal["closed", "open", "half_open"]
+__all__ = ["Standing", "View", "provider_states", "standings", "view"]
 
 _NUMBERS: dict[BreakerWord, int] = {"closed": 0, "open": 1, "half_open": 2}
 _BREAKER = ("state", "open_until", "opened_at", "failures", "window", "successes")
-_LIMITS = ("tokens", "at", "cooldown_until", "quota_used", "quota_until")
-_READS = 9
 _BY_HAND = FOREVER / 2
 """No provider's own rule keeps a breaker open for fifty years."""
 
+_FRONT = 32
+"""The first in line among whom the one that waits longest is looked for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """One provider as the fleet sees it. Moments are seconds since the epoch on Redis's clock.
+class View:
+    """A provider as a deployment has it, and where its limits lie."""
 
-    Attributes:
-        at: When it was read.
-        breaker: What the next call would meet: an open breaker whose time is up is half-open.
-        open_until: When probes may go out; None unless it is open.
-        opened_at: When it left closed; None when it is closed, or was opened by an older version.
-        by_hand: Open until a person closes it.
-        failures: In a row. ``window`` holds the last outcomes of a rate rule, oldest first, 1 for failed.
-        cooldown_until: The end of a pause that the provider asked for; None when there is none.
-        tokens: In the bucket now; None without a rate.
-        quota_left: Calls left today; None without a quota, as is ``quota_until``, the day's end.
-        queued: Calls whose message waits for a worker; ``oldest_queued`` when the first was published.
-        running: Calls that a worker holds.
-        waiting: Calls held back or backing off; ``next_due`` when the first may run again.
-        in_flight: Exchanges with the provider under way.
-    """
+    provider: Provider
+    digests: tuple[str, ...]
+    at: Keys
+    limits: tuple[str, ...]
 
-    provider: str
-    at: float
-    breaker: BreakerWord
-    open_until: float | None
-    opened_at: float | None
-    by_hand: bool
-    failures: int
-    window: str
-    successes: int
-    cooldown_until: float | None
-    tokens: float | None
-    burst: int | None
-    quota_left: int | None
-    quota_limit: int | None
-    quota_until: float | None
-    queued: int
-    oldest_queued: float | None
-    running: int
-    waiting: int
-    next_due: float | None
-    in_flight: int
-    dead_letters: int
+    def ask(self, ask: Any) -> None:
+        """Put the questions about it into a pipeline: as many as :meth:`standing` takes answers."""
+        at = self.at
+        ask.hmget(at.breaker, _BREAKER)
+        ask.zrange(at.probes, 0, -1, withscores=True)
+        for key in self.limits:
+            ask.hmget(key, limits.FIELDS)
+        ask.hmget(at.budget, budget.FIELDS)
+        ask.zrange(at.leases, 0, -1, withscores=True)
+        ask.zrange(at.workers, 0, -1, withscores=True)
+        for index in (at.queued, at.running, at.waiting, at.parked, at.slow, at.released):
+            ask.zcard(index)
+        ask.zrange(at.queued, 0, 0, withscores=True)
+        ask.zrange(at.waiting, 0, 0, withscores=True)
+        ask.hmget(at.lot, [f"in_{lane}" for lane in LANES])
+        ask.execute_command("EVAL", script("waited").text, 1, at.parked, at.call(""), _FRONT)
+        ask.llen(at.dlq)
 
-    @property
-    def open_for(self) -> float:
-        """Seconds since the breaker left closed; 0.0 when it has not."""
-        return max(0.0, self.at - self.opened_at) if self.opened_at is not None else 0.0
+    def standing(self, replies: list[Any], now: int) -> Standing:
+        """How it stands, from the answers, at *now* in ms since the epoch."""
+        breaker, probes, *rest = replies
+        many = len(self.limits)
+        spent, leases, workers, *counts = rest[many:]
+        queued, running, waiting, parked, slow, released, oldest, due, lanes, waited, letters = counts
+        return Standing(
+            declared=self.provider,
+            at=now / 1000,
+            **_breaker(breaker, now),
+            probes=_alive(probes, now),
+            credentials=tuple(
+                limits.read(self.provider, digest, fields, now)
+                for digest, fields in zip(self.digests, rest[:many], strict=True)
+            ),
+            budget=budget.read(self.provider.retry, spent, now),
+            queued=queued,
+            oldest_queued=_first(oldest),
+            running=running,
+            waiting=waiting,
+            next_due=_first(due),
+            in_line=parked,
+            lanes={lane: int(count or 0) for lane, count in zip(LANES, lanes, strict=True)},
+            oldest_parked=waited / 1000 if waited else None,
+            slow=slow,
+            under_way=released,
+            in_flight=_alive(leases, now),
+            slots=sum(int(name.rpartition(b"/")[2]) for name, until in workers if until > now),
+            dead_letters=letters,
+        )
+
+
+def view(engine: Engine, name: str) -> View:
+    """The provider of that name as *engine*'s settings have it."""
+    chosen = engine.settings.providers.get(name)
+    credentials, at = chosen.credentials if chosen else (), keys(name)
+    return View(
+        provider=overridden(registry.provider(name), chosen),
+        digests=limits.digests(credentials),
+        at=at,
+        limits=at.limits_of(credentials),
+    )
 
 
 def standings(engine: Engine, names: Iterable[str] | None = None) -> list[Standing]:
     """How the providers of *names* stand, all known ones when None; one round trip."""
-    providers = [
-        overridden(registry.provider(name), engine.settings.providers.get(name))
-        for name in (registry.names() if names is None else names)
-    ]
+    views = [view(engine, name) for name in (registry.names() if names is None else names)]
     with engine.state.pipeline(transaction=False) as ask:
         ask.time()
-        for provider in providers:
-            _ask(ask, provider.name)
+        asked = [0]
+        for each in views:
+            each.ask(ask)
+            asked.append(len(ask) - 1)
         (seconds, micros), *replies = ask.execute()
     now = seconds * 1000 + micros // 1000
-    parts = [replies[start : start + _READS] for start in range(0, len(replies), _READS)]
-    return [_standing(provider, part, now) for provider, part in zip(providers, parts, strict=True)]
+    spans = zip(views, asked, asked[1:], strict=False)
+    return [each.standing(replies[start:end], now) for each, start, end in spans]
 
 
 def provider_states(engine: Engine) -> list[ProviderState]:
@@ -109,42 +131,18 @@ def provider_states(engine: Engine) -> list[ProviderState]:
             provider=each.provider,
             breaker_state=_NUMBERS[each.breaker],
             tokens=each.tokens,
+            rate_factor=each.factor,
+            credentials_set_aside=each.set_aside,
+            retry_budget_left=each.budget.left,
             quota_remaining=each.quota_left,
-            parked=each.waiting,
+            quota_exhaustion=None if each.quota_spent_at is None else each.quota_spent_at - each.at,
+            parked=each.parked,
+            waiting=each.waiting,
+            oldest_parked=each.parked_for,
             dlq_depth=each.dead_letters,
         )
         for each in standings(engine)
     ]
-
-
-def _ask(ask: Any, name: str) -> None:
-    at = keys(name)
-    ask.hmget(at.breaker, _BREAKER)
-    ask.hmget(at.limits, _LIMITS)
-    ask.zrange(at.leases, 0, -1, withscores=True)
-    ask.zcard(at.queued)
-    ask.zrange(at.queued, 0, 0, withscores=True)
-    ask.zcard(at.running)
-    ask.zcard(at.waiting)
-    ask.zrange(at.waiting, 0, 0, withscores=True)
-    ask.llen(at.dlq)
-
-
-def _standing(provider: Provider, reply: list[Any], now: int) -> Standing:
-    breaker, limits, leases, queued, oldest, running, waiting, due, letters = reply
-    return Standing(
-        provider=provider.name,
-        at=now / 1000,
-        **_breaker(breaker, now),
-        **_limits(provider, limits, now),
-        queued=queued,
-        oldest_queued=_first(oldest),
-        running=running,
-        waiting=waiting,
-        next_due=_first(due),
-        in_flight=sum(1 for _, ends in leases if ends > now),
-        dead_letters=letters,
-    )
 
 
 def _breaker(fields: list[bytes | None], now: int) -> dict[str, Any]:
@@ -163,27 +161,9 @@ def _breaker(fields: list[bytes | None], now: int) -> dict[str, Any]:
     }
 
 
-def _limits(provider: Provider, fields: list[bytes | None], now: int) -> dict[str, Any]:
-    """As ``lua/limits.lua`` reads them."""
-    tokens, at, cooldown_until, used, until = (None if field is None else float(field) for field in fields)
-    rate, quota = provider.rate, provider.quota
-    full = float(rate.burst) if rate else 0.0
-    held = full if tokens is None else min(full, tokens + (now - (at or 0)) * _per_ms(provider))
-    ends = until or 0.0
-    if quota and ends <= now:
-        used, ends = 0, min([now + 90_000_000, *(end for end in day_ends(quota.zone) if end > now)])
-    return {
-        "cooldown_until": cooldown_until / 1000 if cooldown_until and cooldown_until > now else None,
-        "tokens": max(0.0, held) if rate else None,
-        "burst": rate.burst if rate else None,
-        "quota_left": max(0, quota.limit - int(used or 0)) if quota else None,
-        "quota_limit": quota.limit if quota else None,
-        "quota_until": ends / 1000 if quota else None,
-    }
-
-
-def _per_ms(provider: Provider) -> float:
-    return provider.rate.per_second / 1000 if provider.rate else 0.0
+def _alive(leases: list[tuple[bytes, float]], now: int) -> int:
+    """Leases that have not run out."""
+    return sum(ends > now for _, ends in leases)
 
 
 def _first(members: list[tuple[bytes, float]]) -> float | None:

@@ -34,7 +34,8 @@ class GuardedTask(Task):
         """Check, record and publish the call.
 
         Args:
-            args: By place; *kwargs* by name.
+            args: By place.
+            kwargs: By name.
             positional: As Celery takes them.
             lane: Where it stands while calls of its provider wait: ``interactive``, ``batch`` or ``replay``.
                 None is what its own header ``narrows`` names, or else the operation's.

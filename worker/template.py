@@ -47,7 +47,7 @@ class Template:
         return self._form % {
             "task_id": f'"{task_id}"',
             "args": _encoded(args),
-            "kwargs": _encoded(kwargs),
+            "kwargs": _encoded(kwargs) if kwargs else "{}",
             "argsrepr": _encoded(argsrepr),
             "kwargsrepr": _encoded(kwargsrepr),
             "at": time.time(),

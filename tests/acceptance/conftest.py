@@ -9,6 +9,7 @@ import pytest
 
 from tests.acceptance import providers
 from tests.acceptance.envelopes import Envelopes
+from tests.acceptance.scripted import PLAYERS
 from tests.conftest import CONTRACTS
 from tests.fleet import Ground
 from tests.sandbox import Reply, Request, json_reply
@@ -56,9 +57,10 @@ def envelopes() -> Envelopes:
 @pytest.fixture(scope="package")
 def ground(envelopes: Envelopes) -> Iterator[Ground]:
     """Servers and sandbox for all modules."""
-    with Ground(players=[envelopes, *(Echo(name) for name in providers.NAMES)]) as ground:
+    echoes = [Echo(name) for name in providers.NAMES]
+    with Ground(players=[envelopes, *echoes, *PLAYERS.values()]) as ground:
         yield ground
-    for name in providers.NAMES:
+    for name in [*providers.NAMES, *PLAYERS]:
         del registry._providers[name]  # tests elsewhere know the real ones only
 
 

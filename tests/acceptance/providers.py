@@ -78,9 +78,7 @@ FERRY = Provider(
 )
 SLUGGISH = Provider(name="sluggish", base_url=NOWHERE, breaker=NEVER)
 THRIFTY = Provider(name="thrifty", base_url=NOWHERE, breaker=NEVER, retry=Retry(budget=0.01, floor=0))
-NAMES = tuple(
-    provider.name for provider in (STEADY, BRITTLE, WILD, PACED, STRAIT, FERRY, SLUGGISH, THRIFTY)
-)
+NAMES = tuple(provider.name for provider in (STEADY, BRITTLE, WILD, PACED, STRAIT, FERRY, SLUGGISH, THRIFTY))
 
 
 @operation(STEADY, shown=("value",))

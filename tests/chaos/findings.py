@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.chaos.invariants import Watch
-from tests.chaos.pace import above, overlapping, resumed
+from tests.chaos.pace import above, overlapping, resumed, share
 from tests.chaos.report import Outcome, rows
 from tests.chaos.witness import Visit
 from worker.provider import Rate
@@ -15,7 +15,7 @@ __all__ = ["Findings", "findings"]
 
 RESUMED_WITHIN = 15.0
 
-JITTER = 0.25
+JITTER = 0.2
 """Seconds by which a call may come late to its moment where processes start and are killed on few cores: so
 many seconds' calls may stand beyond the burst in an interval."""
 
@@ -28,6 +28,7 @@ class Findings:
         most_parked: Calls in line at most.
         looks: How often all indexes and records were compared; *broken* counts what was found.
         asked_twice: Calls for which two requests were in flight at once.
+        used: Share of the rate that was used while workers were killed.
         above: Calls at most beyond burst and rate times length, of any interval of a second and more.
         allowed: How many of those are the machine's own jitter.
         resumed: Seconds from each return of Valkey to the next request.
@@ -38,6 +39,7 @@ class Findings:
     looks: int
     broken: int
     asked_twice: int
+    used: float
     above: float
     allowed: float
     resumed: tuple[float, ...]
@@ -51,6 +53,7 @@ class Findings:
             "looks at all indexes": f"{self.looks:,}",
             "calls in two places, or none": f"{self.broken:,}",
             "asked for twice at once": f"{self.asked_twice:,}",
+            "of the rate used in kills, %": f"{100 * self.used:.0f}",
             "calls above burst + rate x s": f"{self.above:.1f}",
             "back after Valkey was, s": back,
         }
@@ -74,9 +77,24 @@ class Findings:
 
 
 def findings(
-    outcome: Outcome, watch: Watch, visits: Sequence[Visit], *, rate: Rate, returns: Iterable[float]
+    outcome: Outcome,
+    watch: Watch,
+    visits: Sequence[Visit],
+    *,
+    rate: Rate,
+    kills: tuple[float, float],
+    returns: Iterable[float],
 ) -> Findings:
-    """Add up what was seen."""
+    """Add up what was seen.
+
+    Args:
+        outcome: What became of the calls.
+        watch: What was seen in Redis.
+        visits: What the provider saw, oldest first.
+        rate: What it allows.
+        kills: When the first worker was killed and when the last, on the visits' clock.
+        returns: When Valkey came back, each time.
+    """
     arrivals = [visit.at for visit in visits]
     return Findings(
         outcome=outcome,
@@ -84,6 +102,7 @@ def findings(
         looks=watch.looks,
         broken=len(watch.broken),
         asked_twice=len(overlapping(visits)),
+        used=share(arrivals, *kills, rate=rate.per_second),
         above=above(arrivals, rate=rate.per_second, burst=rate.burst),
         allowed=rate.per_second * JITTER,
         resumed=tuple(resumed(arrivals, returns)),

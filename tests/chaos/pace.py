@@ -7,7 +7,7 @@ from math import inf
 
 from tests.chaos.witness import Visit
 
-__all__ = ["above", "overlapping", "resumed"]
+__all__ = ["above", "overlapping", "resumed", "share"]
 
 
 def overlapping(visits: Iterable[Visit]) -> list[str]:
@@ -41,6 +41,12 @@ def above(arrivals: Sequence[float], *, rate: float, burst: int, least: float = 
             first += 1
         worst = max(worst, count - rate * at + earliest, count - first - rate * least)
     return worst - burst
+
+
+def share(arrivals: Iterable[float], since: float, until: float, *, rate: float) -> float:
+    """How much of *rate* was used between two moments; 0.0 when nothing was to be had."""
+    allowed = rate * (until - since)
+    return sum(since <= at < until for at in arrivals) / allowed if allowed > 0 else 0.0
 
 
 def resumed(arrivals: Sequence[float], returns: Iterable[float]) -> list[float]:

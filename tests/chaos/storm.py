@@ -41,7 +41,7 @@ class Storm:
 
     Attributes:
         happened: How often each thing was done.
-        returns: When Valkey answered again, on the monotonic clock.
+        kills: When a worker was killed, on the monotonic clock; *returns* when Valkey answered again.
     """
 
     plan: Timetable
@@ -49,6 +49,7 @@ class Storm:
     stacks: tuple[Stack, ...]
     chance: random.Random = field(default_factory=lambda: random.Random(1))
     happened: dict[str, int] = field(default_factory=dict)
+    kills: list[float] = field(default_factory=list)
     returns: list[float] = field(default_factory=list)
 
     def rage(self, *, told: Callable[[str], None]) -> None:
@@ -63,6 +64,7 @@ class Storm:
 
     def kill_worker(self) -> None:
         """One worker of each side killed."""
+        self.kills.append(time.monotonic())
         number = self.chance.randrange(self.plan.workers)
         for stack in self.stacks:
             stack.kill_worker(number)

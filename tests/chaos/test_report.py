@@ -8,7 +8,6 @@ from pathlib import Path
 from tests.chaos.ledger import Line, read
 from tests.chaos.load import calls
 from tests.chaos.report import Outcome, outcome, table
-from tests.chaos.storm import Plan
 
 
 def counted(*lines: Line, stored: tuple[str, ...] = (), letters: tuple[str, ...] = ()) -> Outcome:
@@ -76,16 +75,6 @@ def test_no_two_calls_are_alike() -> None:
     made = calls(3000)
 
     assert len({call.bbl for call in made}) == len({call.task_id for call in made}) == 3000
-
-
-def test_connections_and_valkey_are_killed_between_workers() -> None:
-    """So that each has calls in flight to meet."""
-    plan = Plan()
-
-    moments = plan.moments(plan.resets, shift=0.3) + plan.moments(plan.crashes, shift=0.6)
-
-    assert len(moments) == 5
-    assert all(moment % plan.kill_every == plan.kill_every / 2 for moment in moments)
 
 
 def test_the_table_shows_sides_beside_one_another() -> None:

@@ -33,7 +33,7 @@ AT_ONCE = 1e6
 def run(plan: Waiting, folder: Path) -> bool:
     """Ours through the storm of *plan*; whether everything held."""
     rate = paced.RATE
-    say(f"{plan.calls:,} calls for a provider of {rate.calls:g} in each second; {plan.ahead:,} of them")
+    say("", f"{plan.calls:,} calls for a provider of {rate.calls:g} in each second; {plan.ahead:,} of them")
     say("are enqueued before the first worker starts")
     witness = Witness(NAME, latency=plan.latency)
     with Ground(appendfsync="always", players=[witness]) as ground:
@@ -52,7 +52,8 @@ def run(plan: Waiting, folder: Path) -> bool:
             taken = first.taken | rest.taken
             outcome = narrows.outcome(made, taken, first.refused + rest.refused)
             left, lost = narrows.left, narrows.lost(taken)
-    found = findings(outcome, watch, witness.visits, rate=rate, returns=storm.returns)
+    kills = storm.kills[0], storm.kills[-1]
+    found = findings(outcome, watch, witness.visits, rate=rate, kills=kills, returns=storm.returns)
     say("", found.table(), f"done: {storm.happened}")
     say(*(f"lost: {each}" for each in lost[:5]), *watch.broken[:10])
     return not broken({**found.wrong(plan.calls), "records are left": left})

@@ -86,7 +86,7 @@ class Deployment:
     def gate(self, now: Callable[[], int | str] = str) -> Gate:
         """The provider's gate, on the server's clock or ``now=``."""
         provider = overridden(tasks.fetch_bbl.operation.provider, self.chosen)
-        return Gate(self.engine.line, provider, now=now)
+        return Gate(self.engine.line, provider, credentials=self.chosen.credentials, now=now)
 
     def call(self, outcome: Outcome, times: int = 1, *, pause: float = 0.0, gate: Gate | None = None) -> None:
         """So many admitted calls that ended so."""

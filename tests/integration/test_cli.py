@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from config.settings import ProviderSettings
 from tests.integration.deployment import NAME, Deployment, letter, started
 from worker.claim import Claim
+from worker.http.retry_after import Headroom
 from worker.keys import keys
 from worker.snapshot import standings
 from worker.stack.embedded import EmbeddedValkey
@@ -86,7 +88,7 @@ def test_status_shows_people_the_same(here: Deployment, capsys: pytest.CaptureFi
     code = here.narrows("status")
 
     shown = capsys.readouterr().out
-    (line,) = (line for line in shown.splitlines() if line.startswith(NAME))
+    (line,) = (line for line in shown.splitlines() if line.startswith(f"{NAME} "))
     assert code == 0
     assert "open, probes in" in line
     assert "95/100" in line
@@ -121,6 +123,140 @@ def test_status_without_a_broker_still_shows_the_providers(
     assert code == 0
     assert found["workers"] is None
     assert found["providers"][0]["messages"] is None
+
+
+def test_status_foresees_the_quotas_end_and_who_slips(
+    redis_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twenty calls are left, fifty wait; people read it in a line, programs in fields."""
+    here = Deployment(url=redis_url, chosen=ProviderSettings(rate=1.0, burst=10, daily_quota=30))
+    here.call("success", times=10)
+    here.records.park([(f"c{number}", "[]") for number in range(40)], lane="batch")
+    here.records.park([(f"i{number}", "[]") for number in range(10)], lane="interactive")
+
+    here.narrows("status")
+    shown = capsys.readouterr().out
+    here.narrows("status", "--json")
+
+    (found,) = (each for each in document(capsys)["providers"] if each["provider"] == NAME)
+    assert f"{NAME}: quota 20 of 30 left, spent about " in shown
+    assert "; 30 parked calls slip to tomorrow" in shown
+    assert f"{NAME}: 50 in line (bucket), of them 10 interactive and 40 batch, the oldest for " in shown
+    assert (found["parked"], found["slipping"], found["lanes"]["batch"]) == (50, 30, 40)
+    assert found["quota_spent_at"].endswith("Z")
+    assert found["drained_at"] > found["quota_spent_at"]
+
+
+def test_status_says_what_was_learnt(redis_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A key that was refused, one that was throttled, and how the pause came."""
+    keys = (SecretStr("canary-key-a"), SecretStr("canary-key-b"))
+    here = Deployment(url=redis_url, chosen=ProviderSettings(api_keys=keys))
+    here.call("refused", pause=900.0)
+    here.call("throttled", pause=30.0)
+
+    here.narrows("status")
+    shown = capsys.readouterr().out
+    here.narrows("status", "--json")
+
+    document_ = capsys.readouterr().out
+    assert f"! {NAME}: credentials refused: 1; see narrows limits show {NAME}" in shown
+    assert "1 of 2 credentials set aside" in shown
+    assert "canary" not in shown + document_
+
+
+def test_a_cooldown_says_how_it_came(here: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+    """The provider said so in an answer, or in a header."""
+    here.call("throttled", pause=30.0)
+    here.narrows("status")
+    answered = capsys.readouterr().out
+    here.engine.state.flushall()
+    gate = here.gate()
+    _, report = gate.begin(Claim())
+    report.outcome, report.headroom = "success", Headroom(left=0, seconds=30.0)
+    gate.finish(report, Claim())
+
+    here.narrows("status")
+
+    assert f"{NAME}: cooling down until " in answered
+    assert "throttled once," in answered
+    assert "for its headers said that no calls are left" in capsys.readouterr().out
+
+
+# --- limits ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pooled(redis_url: str) -> Deployment:
+    """A deployment with two keys: one was refused, the other throttled."""
+    keys = (SecretStr("canary-key-a"), SecretStr("canary-key-b"))
+    made = Deployment(url=redis_url, chosen=ProviderSettings(rate=10.0, daily_quota=50, api_keys=keys))
+    made.call("refused", pause=900.0)
+    made.call("throttled", pause=30.0)
+    return made
+
+
+def test_limits_shows_each_credential_by_its_digest(
+    pooled: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not one by itself, and never the secret."""
+    code = pooled.narrows("limits", "show", NAME)
+    shown = capsys.readouterr().out
+    pooled.narrows("limits", "show", NAME, "--json")
+
+    (found,) = document(capsys)
+    first, second = found["credentials"]
+    assert code == 0
+    assert first["digest"] in shown
+    assert second["digest"] in shown
+    assert (first["refused_until"] is None, second["refused_until"] is None) == (False, True)
+    assert (first["throttles"], second["throttles"]) == (0, 1)
+    assert second["cooldown_until"].endswith("Z")
+    assert "canary" not in shown + json.dumps(found)
+
+
+def test_limits_shows_all_providers_without_a_name(
+    here: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of which nothing was learnt, too."""
+    code = here.narrows("limits", "show", "--json")
+
+    assert code == 0
+    assert NAME in [each["provider"] for each in document(capsys)]
+
+
+def test_limits_reset_forgets_what_was_learnt_at_once(
+    pooled: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next call leaves; the calls of today are still counted."""
+    code = pooled.narrows("limits", "reset", NAME)
+
+    said = capsys.readouterr().out
+    decision, _ = pooled.gate().begin(Claim(), patience=1000.0)
+    assert code == 0
+    assert f"{NAME}: was at 100% of its rate, 1 cooling down, 1 set aside, 98/100 left today, is" in said
+    assert said.rstrip().endswith("is at 100% of its rate, 98/100 left today")
+    assert decision.word == "admit"
+
+
+def test_limits_reset_forgets_the_quota_when_it_is_told_to(
+    pooled: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The provider was asked to count anew."""
+    pooled.narrows("limits", "reset", NAME, "--quota", "--json")
+
+    found = document(capsys)
+    assert [each["quota_left"] for each in found["credentials"]] == [50, 50]
+    assert [each["quota_left"] for each in found["before"]["credentials"]] == [49, 49]
+
+
+def test_limits_of_a_misspelt_provider_are_not_reset(
+    here: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, with the nearest name."""
+    code = here.narrows("limits", "reset", "nyc_open_dat")
+
+    assert code == 2
+    assert "nyc_open_data" in capsys.readouterr().err
 
 
 # --- breaker --------------------------------------------------------------------------------------
@@ -425,8 +561,11 @@ def test_a_letter_cannot_write_to_the_terminal(here: Deployment, capsys: pytest.
     "command",
     [
         ("status",),
+        ("why", "some-task"),
         ("breaker", "show"),
         ("breaker", "open", NAME),
+        ("limits", "show"),
+        ("limits", "reset", NAME),
         ("dlq", "list", NAME),
         ("cache", "stats"),
         ("cache", "clear", "--yes"),
@@ -487,7 +626,7 @@ def test_help_shows_every_command_and_examples(here: Deployment) -> None:
     shown = here.spawned("--help", NARROWS_STAET_URL="not read for this")
 
     assert shown.returncode == 0
-    for command in ("status", "doctor", "up", "demo", "breaker", "cache", "dlq"):
+    for command in ("status", "why", "doctor", "up", "demo", "breaker", "cache", "dlq", "limits"):
         assert f" {command} " in shown.stdout
     assert f"narrows breaker open {NAME} --for 10m" in shown.stdout
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from pydantic import SecretStr
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config.settings import ProviderSettings
@@ -13,8 +14,12 @@ from tests.integration.deployment import NAME, Deployment, letter
 from worker.claim import Claim
 from worker.cli.desk import Desk
 from worker.concerns import concerns
+from worker.gate import Gate
+from worker.keys import keys
+from worker.limits import forget
 from worker.metrics.gauges import ProviderState
-from worker.snapshot import Standing, provider_states, standings
+from worker.record import Records
+from worker.snapshot import Standing, provider_states, standings, view
 
 CHOSEN = ProviderSettings(rate=1.0, burst=10, daily_quota=20)
 
@@ -25,9 +30,32 @@ def here(redis_url: str) -> Deployment:
     return Deployment(url=redis_url, chosen=CHOSEN)
 
 
+@pytest.fixture
+def pooled(redis_url: str) -> Deployment:
+    """The same with two keys."""
+    keys = (SecretStr("key-a"), SecretStr("key-b"))
+    return Deployment(url=redis_url, chosen=CHOSEN.model_copy(update={"api_keys": keys}))
+
+
 def standing(here: Deployment) -> Standing:
     """The provider as it stands now."""
     return standings(here.engine, [NAME])[0]
+
+
+def park(here: Deployment, count: int, lane: str = "interactive") -> None:
+    """So many calls more in line."""
+    before = here.engine.state.zcard(keys(NAME).parked)
+    here.records.park([(f"{lane}-{before + number}", "[]") for number in range(count)], lane=lane)
+
+
+def fail(here: Deployment, task_id: str, *, gate: Gate | None = None) -> str:
+    """One task whose call failed and is to be tried again; what became of it."""
+    gate = gate or here.gate()
+    here.records.write(task_id, "[]", behind=False)
+    claim = Claim(home=NAME, task_id=task_id, recorded=True)
+    _, report = gate.begin(claim, patience=1000.0)
+    report.outcome = "neutral"
+    return gate.finish(report, claim, "retry", wait=60.0, attempt=1, reason="upstream_error")[1]
 
 
 def test_a_provider_that_was_never_called_has_everything_left(here: Deployment) -> None:
@@ -171,6 +199,7 @@ def test_the_gauges_get_what_the_snapshot_found(here: Deployment) -> None:
     """One state for each known provider."""
     here.call("failure", times=5)
     here.records.write("later", "[]", due=round((time.time() + 60) * 1000))
+    here.records.park([("p1", "[]"), ("p2", "[]")], lane="batch")
     here.bury(letter("dead"))
 
     states = provider_states(here.engine)
@@ -181,8 +210,13 @@ def test_the_gauges_get_what_the_snapshot_found(here: Deployment) -> None:
         provider=NAME,
         breaker_state=1,
         tokens=found.tokens,
+        rate_factor=1.0,
+        retry_budget_left=10,
         quota_remaining=15,
-        parked=1,
+        quota_exhaustion=found.quota_exhaustion,
+        parked=2,
+        waiting=1,
+        oldest_parked=found.oldest_parked,
         dlq_depth=1,
     )
 
@@ -225,3 +259,196 @@ def test_a_short_outage_is_no_concern(here: Deployment) -> None:
     here.call("failure", times=5)
 
     assert concerns(standing(here)) == []
+
+
+def test_whoever_stands_in_line_is_counted_by_lane_and_beside_those_that_wait(here: Deployment) -> None:
+    """Parked are those in line and those that wait for the retry budget; a back-off is no parking."""
+    park(here, 3)
+    park(here, 2, "batch")
+    here.records.write("later", "[]", due=round((time.time() + 60) * 1000))
+
+    found = standing(here)
+
+    assert (found.in_line, found.parked, found.waiting, found.under_way) == (5, 5, 1, 0)
+    assert found.lanes == {"interactive": 3, "batch": 2, "replay": 0}
+    assert found.parked_for < 5
+
+
+def test_the_oldest_in_line_is_found_behind_younger_ones(here: Deployment, clock: HeldClock) -> None:
+    """A batch of an hour ago stands behind what was asked just now."""
+    clock.ms -= 3_600_000
+    Records(here.engine.state, here.engine.line, NAME, now=clock).park([("old", "[]")], lane="replay")
+    park(here, 10)
+
+    assert 3599 < standing(here).parked_for < 3610
+
+
+def test_calls_that_left_the_line_are_under_way_until_they_are_begun(here: Deployment) -> None:
+    """Their turn has come; ten tokens let ten of them go."""
+    park(here, 12)
+    here.records.release(here.gate(), "worker", 32)
+
+    found = standing(here)
+
+    assert (found.in_line, found.under_way, found.queued, found.slots) == (2, 10, 10, 32)
+
+
+def test_failures_beyond_the_retry_budget_are_slow_and_parked(redis_url: str) -> None:
+    """Two retries are allowed; the third is for later."""
+    here = Deployment(url=redis_url, chosen=ProviderSettings(retry_floor=2, burst=50))
+
+    fates = [fail(here, f"t{number}") for number in range(3)]
+
+    found = standing(here)
+    assert fates == ["retry", "retry", "slow"]
+    assert (found.waiting, found.slow, found.parked, found.in_line) == (2, 1, 1, 0)
+    assert (round(found.budget.retries), found.budget.left) == (2, 0)
+
+
+def test_the_budget_of_the_minute_before_counts_with_what_is_left_of_it(
+    redis_url: str, clock: HeldClock
+) -> None:
+    """As the script reads it; after two minutes nothing is left."""
+    here = Deployment(url=redis_url, chosen=ProviderSettings(retry_floor=2, burst=50))
+    clock.ms -= 90_000
+    fail(here, "t1", gate=here.gate(now=clock))
+    half = standing(here).budget
+    here.engine.state.flushall()
+    clock.ms -= 60_000
+    fail(here, "t2", gate=here.gate(now=clock))
+
+    assert 0.4 < half.retries <= 0.5
+    assert half.left == 1
+    assert standing(here).budget.retries == 0
+
+
+def test_a_rate_that_was_lowered_is_shown_with_its_share(here: Deployment, clock: HeldClock) -> None:
+    """The second cooldown within five minutes halves it."""
+    gate = here.gate(now=clock)
+    clock.ms -= 10_000
+    here.call("throttled", pause=2.0, gate=gate)
+    clock.ms += 9000
+    here.call("throttled", pause=30.0, gate=gate)
+
+    found = standing(here)
+
+    assert found.factor == 0.5
+    assert [(each.rate, each.throttles) for each in found.credentials] == [(0.5, 2)]
+    assert found.hold[0] == "cooldown"
+
+
+def test_a_debt_of_tokens_is_shown_as_none_left(here: Deployment) -> None:
+    """Calls that were let out ahead wait for their moment in their slots."""
+    gate = here.gate()
+    for _ in range(12):
+        gate.begin(Claim(), patience=1000.0)
+
+    found = standing(here)
+
+    assert found.tokens == 0.0
+    assert found.credentials[0].tokens is not None
+    assert found.credentials[0].tokens < 0
+
+
+def test_a_pool_is_the_sum_of_its_credentials(pooled: Deployment) -> None:
+    """Bucket, quota and rate of two keys."""
+    pooled.call("success", times=3)
+
+    found = standing(pooled)
+
+    assert (found.burst, found.quota_limit, found.quota_left) == (20, 40, 37)
+    assert found.tokens is not None
+    assert 17 <= found.tokens < 19
+    assert len({each.digest for each in found.credentials}) == 2
+    assert all(len(each.digest) == 12 for each in found.credentials)
+
+
+def test_a_credential_that_was_refused_is_set_aside_and_a_concern(pooled: Deployment) -> None:
+    """The other one serves, so nothing holds the line."""
+    pooled.call("refused", pause=900.0)
+
+    found = standing(pooled)
+
+    assert found.set_aside == 1
+    assert found.hold == ("bucket", None)
+    assert [(concern.kind, concern.amount) for concern in concerns(found)] == [("credentials_refused", 1)]
+    assert "narrows limits show" in str(concerns(found)[0])
+
+
+def test_a_pool_cools_down_when_all_of_it_does(pooled: Deployment) -> None:
+    """Until the first may be used again."""
+    pooled.call("throttled", pause=30.0)
+    half = standing(pooled)
+    pooled.call("throttled", pause=90.0)
+
+    whole = standing(pooled)
+
+    assert half.cooldown_until is None
+    assert whole.cooldown_until is not None
+    assert 20 < whole.cooldown_until - whole.at <= 30
+    assert whole.hold == ("cooldown", whole.cooldown_until)
+
+
+def test_what_was_learnt_is_forgotten_but_not_what_was_used(pooled: Deployment, clock: HeldClock) -> None:
+    """Rate, throttling, cooldown, refusal; calls resume paced."""
+    gate = pooled.gate(now=clock)
+    clock.ms -= 5000
+    pooled.call("refused", pause=900.0, gate=gate)
+    pooled.call("throttled", pause=1.0, gate=gate)
+    clock.ms += 4000
+    pooled.call("throttled", pause=60.0, gate=gate)
+    learnt = standing(pooled)
+    limits = view(pooled.engine, NAME).limits
+
+    touched = forget(pooled.engine.state, limits)
+
+    found = standing(pooled)
+    assert (learnt.factor, learnt.set_aside, learnt.hold[0]) == (0.75, 1, "cooldown")
+    assert touched == 2
+    assert (found.factor, found.set_aside, found.cooldown_until, found.quota_left) == (1.0, 0, None, 37)
+    assert found.hold == ("bucket", None)
+    assert forget(pooled.engine.state, limits) == 0
+    assert forget(pooled.engine.state, limits, quota=True) == 2
+    assert standing(pooled).quota_left == 40
+
+
+def test_a_quota_that_will_not_do_is_foreseen(here: Deployment) -> None:
+    """Twenty calls today, a line of fifty at one a second: thirty of them slip to tomorrow."""
+    here.call("success", times=10)
+    park(here, 50)
+
+    found = standing(here)
+
+    assert found.slipping == 40
+    assert found.quota_spent_at is not None
+    assert 5 < found.quota_spent_at - found.at <= 11
+    assert found.drained_at is not None
+    assert found.quota_until is not None
+    assert found.drained_at > found.quota_until
+
+
+def test_a_quota_ends_at_the_pace_of_the_last_minute(redis_url: str) -> None:
+    """Thirty calls a minute, sixty left: two minutes; and a quota that lasts has no end."""
+    here = Deployment(url=redis_url, chosen=ProviderSettings(rate=100.0, burst=50, daily_quota=90))
+    here.call("success", times=30)
+
+    found = standing(here)
+
+    assert found.quota_spent_at is not None
+    assert 110 < found.quota_spent_at - found.at < 130
+    assert standings(Deployment(url=redis_url).engine, [NAME])[0].quota_spent_at is None
+
+
+def test_a_look_is_one_round_trip_and_writes_nothing(pooled: Deployment) -> None:
+    """However many providers and credentials, and whatever there is to see."""
+    park(pooled, 30)
+    pooled.call("throttled", pause=30.0)
+    standing(pooled)
+    state = pooled.engine.state
+    before = {key: state.dump(key) for key in state.keys("*")}
+    read = state.info("stats")["total_reads_processed"]
+
+    standings(pooled.engine)
+
+    assert state.info("stats")["total_reads_processed"] - read == 2  # the look and this question
+    assert {key: state.dump(key) for key in state.keys("*")} == before

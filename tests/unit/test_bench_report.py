@@ -7,6 +7,8 @@ import json
 import pytest
 
 from bench.contender import CONTENDERS
+from bench.rate_use import PACES
+from bench.rates import RATES
 from bench.report import TARGETS, Figure, Target, as_json, details, flat, median, ratios, table
 from bench.throughput import COMPARISONS
 from bench.turns import HANDSHAKE
@@ -21,6 +23,11 @@ NAMES = {
     "cache_hit_vs_bare",
     "gate_vs_floor",
     "import_vs_celery",
+    "bulk_enqueue_vs_delay",
+    "backlog_rss_mb",
+    "backlog_neighbour_latency",
+    "rate_use",
+    "waiting_drain",
 }
 
 
@@ -35,6 +42,13 @@ def test_every_comparison_has_its_contenders() -> None:
 
     assert names <= set(CONTENDERS)
     assert {each.name for each in COMPARISONS} <= NAMES
+
+
+def test_every_pace_has_its_provider() -> None:
+    """Its rate is in its name, by which Celery's own limit has the same."""
+    assert {f"line_{pace}": float(pace) for pace in PACES} == {
+        name: rate.per_second for name, rate in RATES.items() if name.removeprefix("line_") in PACES
+    }
 
 
 @pytest.mark.parametrize(("value", "met"), [(1.39, False), (1.4, True), (9.0, True)])

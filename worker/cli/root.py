@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli import breaker, cache, demo, dlq, doctor, stack, status
+from worker.cli import breaker, cache, demo, dlq, doctor, limits, stack, status, why
 from worker.cli.desk import Desk
 from worker.cli.output import complain
 
@@ -27,6 +27,8 @@ EXAMPLES = """[bold]Examples[/bold]
   narrows doctor
 
   narrows status --watch
+
+  narrows why 5f0c1a52-6f0e-4a0e-9b57-8c1f5f1f3f10
 
   narrows breaker open nyc_open_data --for 10m
 
@@ -47,12 +49,14 @@ root = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 root.command("status")(status.status)
+root.command("why")(why.why)
 root.command("doctor")(doctor.doctor)
 root.command("up")(stack.up)
 root.command("demo")(demo.demo)
 root.add_typer(breaker.commands, name="breaker")
 root.add_typer(cache.commands, name="cache")
 root.add_typer(dlq.commands, name="dlq")
+root.add_typer(limits.commands, name="limits")
 
 
 @root.callback()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.cli.desk import Desk, desk_of
+from worker.cli.limits import credential_json
+from worker.cli.notes import notes_on
 from worker.cli.options import AsJson, seconds
 from worker.cli.output import NONE, cell, console, iso, show_json, span, table
 
@@ -19,12 +21,22 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from worker.concerns import Concern
-    from worker.snapshot import Standing
+    from worker.standing import Standing
 
 __all__ = ["status"]
 
-_MOMENTS = ("at", "open_until", "opened_at", "cooldown_until", "quota_until", "oldest_queued", "next_due")
-_COLUMNS = ("Provider", "Breaker", "Cooldown", "Tokens", "Quota", "Queued", "Running", "Waiting", "Dead")
+_FIELDS = (
+    "provider", "breaker", "by_hand", "failures", "window", "successes", "tokens", "burst", "factor",
+    "set_aside", "quota_left", "quota_limit", "slipping", "queued", "running", "waiting", "parked", "in_line",
+    "lanes", "slow", "under_way", "in_flight", "slots", "parked_for", "dead_letters",
+)  # fmt: skip
+_MOMENTS = (
+    "at", "open_until", "opened_at", "cooldown_until", "quota_until", "quota_spent_at", "oldest_queued",
+    "next_due", "oldest_parked", "drained_at",
+)  # fmt: skip
+_COLUMNS = (
+    "Provider", "Breaker", "Cooldown", "Tokens", "Quota", "Queued", "Running", "In line", "Waiting", "Dead",
+)  # fmt: skip
 _WRAPPED = {"Breaker", "Waiting"}
 _STYLES = {"open": "bold red", "half_open": "yellow"}
 
@@ -47,10 +59,13 @@ class Status:
         }
 
     def _provider(self, each: Standing) -> dict[str, Any]:
-        fields = asdict(each)
-        moments = {name: iso(fields[name]) for name in _MOMENTS}
-        messages = None if self.messages is None else self.messages[each.provider]
-        return {**fields, **moments, "messages": messages}
+        return {
+            **{name: getattr(each, name) for name in _FIELDS},
+            **{name: iso(getattr(each, name)) for name in _MOMENTS},
+            "retry_budget": {**asdict(each.budget), "left": each.budget.left},
+            "credentials": [credential_json(one) for one in each.credentials],
+            "messages": None if self.messages is None else self.messages[each.provider],
+        }
 
 
 def status(
@@ -120,8 +135,9 @@ def _show(look: Status, *, as_json: bool) -> None:
 def _drawn(look: Status) -> Group:
     from rich.console import Group
 
-    notes = [cell(f"! {concern}", "yellow") for concern in look.concerns]
-    return Group(_table(look), "", _workers(look.workers), *notes)
+    notes = [cell(f"{each.provider}: {note}") for each in look.standings for note in notes_on(each)]
+    alarms = [cell(f"! {concern}", "yellow") for concern in look.concerns]
+    return Group(_table(look), "", _workers(look.workers), *notes, *alarms)
 
 
 def _table(look: Status) -> Table:
@@ -135,6 +151,7 @@ def _table(look: Status) -> Table:
             cell(None if each.quota_left is None else f"{each.quota_left}/{each.quota_limit}"),
             cell(_queued(each, look.messages)),
             cell(each.running),
+            cell(each.in_line),
             cell(_waiting(each)),
             cell(each.dead_letters, "red" if each.dead_letters else ""),
         )

@@ -8,13 +8,14 @@ because a worker that asked them one by one would act on answers that other work
 made stale. The claim stands even when the gate holds the call back: who runs a task and whether
 a call may leave are two questions. Every check of the gate comes before its first write: a
 call held back spends nothing, and the wait it hears is the longest of all that hold it. Only when nothing
-else holds the call is it told of other calls' leases (concurrency, in_flight; probing too): those end when
+else holds the call is it told of other calls' leases (concurrency, in_flight, probing): those end when
 the calls do, mostly long before the wait they name, and whoever hears of them polls.
 
 A call that is let out may have to wait for its moment: the bucket is spent ahead, so that each call has a
 moment of its own and the provider sees its rate, however unevenly calls arrive here. Who comes while
-others stand in line does not overtake them; who was released from the line, or has begun its task already,
-only needs a moment. Run twice with one nonce, it admits once.
+others stand in line does not overtake them, and while those who left it are under way it only goes when
+there is a token to spare; who was released from the line, or has begun its task already, only needs a moment.
+Run twice with one nonce it admits once, and says the same moment and credential: the lease tells both.
 
 KEYS[1..3]   breaker hash, leases zset, probes zset
 KEYS[4..5]   parked, released: zsets of the provider that is asked
@@ -33,7 +34,8 @@ returns  {verdict, wait ms, token, attempt, backoff ms, created_at, moved, token
           first_failed_at (0: never), throttled_at (0: never), credential, ahead, released}
          verdict  admit | breaker | probing | cooldown | quota | credentials | concurrency | bucket | line
                   | in_flight | duplicate | gone | revoked | fenced
-         wait     of an admitted call: how long until it may leave
+         wait     of an admitted call: how long until it may leave; of a call in line or short of a
+                  token: when its own would be there, by the rate alone
          moved    "half_open" when this call is the first probe, else ""
          quota left  -1 without a quota
          credential  its number, from 1
@@ -75,30 +77,43 @@ local function reply(verdict, time)
     record.released and 1 or 0 }
 end
 
+-- the reply to this begin was lost: a lease is its end, and in 1024ths of a ms the credential
+local function repeated(lease)
+  local ends = math.floor(lease)
+  credential = (lease - ends) * 1024 + 1
+  return reply('admit', math.max(0, ends - policy.lease - now))
+end
+
 local shut, shut_for, probing = breaker_denies(KEYS[1], KEYS[3], policy, now)
-hold(shut, shut_for)
+if shut == 'breaker' then hold(shut, shut_for) end
 hold(why, ms)
 local patience = tonumber(ARGV[10])
 if record.released then patience = math.max(patience, FORGOTTEN) end
-if ahead > 0 then
-  if not reason then reason = policy.rate > 0 and 'bucket' or 'line' end
+if others > 0 then patience = 0 end
+if not reason and ahead > 0 then
+  reason = policy.rate > 0 and 'bucket' or 'line'
 elseif not reason and bucket > patience then
   reason = 'bucket'
 end
 if reason then wait = math.max(wait, bucket, 1) end
+if not reason and shut then hold(shut, shut_for) end
 if not reason and ARGV[12] == '1' then hold('concurrency', 100) end
 if not reason and policy.most > 0 and redis.call('ZCOUNT', KEYS[2], '(' .. now, '+inf') >= policy.most then
-  hold('concurrency', tonumber(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. now, '+inf', 'WITHSCORES',
-    'LIMIT', 0, 1)[2]) - now)
+  local first = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+  hold('concurrency', math.ceil(tonumber(first[2])) - now)
 end
 local flyer = not reason and flown and redis.call('GET', KEYS[11])
 -- a call that was lost with its worker left its own flight behind, and must not wait for itself
 if flyer and flyer ~= id then hold('in_flight', math.max(redis.call('PTTL', KEYS[11]), 1)) end
-if reason and redis.call('ZSCORE', KEYS[2], nonce) then return reply('admit', 0) end
-if reason then return reply(reason, wait) end
+if reason then
+  local known = redis.call('ZSCORE', KEYS[2], nonce)
+  return known and repeated(known) or reply(reason, wait)
+end
 
 local lease = now + bucket + policy.lease
-if redis.call('ZADD', KEYS[2], 'NX', lease, nonce) == 0 then return reply('admit', 0) end
+if redis.call('ZADD', KEYS[2], 'NX', lease + (credential - 1) / 1024, nonce) == 0 then
+  return repeated(redis.call('ZSCORE', KEYS[2], nonce))
+end
 limits_spend(limits, policy, now)
 if flown then redis.call('SET', KEYS[11], id ~= '' and id or nonce, 'PX', bucket + policy.lease) end
 if probing then

@@ -3,7 +3,8 @@ The retry budget: retries over calls, in the last minute, over the whole fleet. 
 
   hash {since, calls, retries, calls_before, retries_before}: this minute's and the last one's
 
-A sliding window of two counters: the last minute counts with the part of it that is still inside.
+A sliding window of two counters: the last minute counts with the part of it that is still inside. In a steady
+stream that is exact; after a rush at the end of one a real minute may see twice what it should, never more.
 Without a floor a provider that is seldom called could never be asked again.
 ]]
 

@@ -56,5 +56,8 @@ for n = 7, #ARGV, 2 do
     states[#states + 1] = state
   end
 end
-if parked > 0 then redis.call('HSET', KEYS[7], lane, place) end
+if parked > 0 then
+  redis.call('HSET', KEYS[7], lane, place)
+  redis.call('HINCRBY', KEYS[7], 'in_' .. lane, parked)
+end
 return states

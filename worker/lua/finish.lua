@@ -33,6 +33,7 @@ local now, nonce, outcome, moved = clock(ARGV[1]), ARGV[2], ARGV[3], ''
 local policy = policy_read(ARGV[7])
 local spent = nil
 
+local lease = outcome == 'throttled' and redis.call('ZSCORE', KEYS[3], nonce)
 if nonce ~= '' and redis.call('ZREM', KEYS[3], nonce) == 1 then
   spent = budget_read(KEYS[5], now)
   spent.calls, spent.made = spent.calls + 1, spent.made + 1
@@ -42,7 +43,7 @@ if nonce ~= '' and redis.call('ZREM', KEYS[3], nonce) == 1 then
     if outcome == 'success' then limits_answered(KEYS[2], policy, now) end
   else
     redis.call('ZREM', KEYS[4], nonce)
-    if outcome == 'throttled' then limits_throttled(KEYS[2], now + pause, now) end
+    if lease then limits_throttled(KEYS[2], policy, now + pause, math.floor(lease) - policy.lease, now) end
     if outcome == 'refused' then redis.call('HSET', KEYS[2], 'refused_until', now + pause) end
   end
   if left >= 0 then
@@ -71,6 +72,7 @@ local function settle()
     if not mine then return 'fenced' end
     if from and (fate == 'wait' or fate == 'park' or fate == 'retry') then
       redis.call('HSET', KEYS[13], 'attempt', ARGV[13], 'backoff', ARGV[14])
+      if spent then redis.call('HSET', KEYS[13], 'losses', 0) end  -- it was made, and the worker lives
       if outcome == 'throttled' then redis.call('HSETNX', KEYS[13], 'throttled_at', now) end
       if fate == 'park' then
         lot_park(KEYS[13], indexes, KEYS[12], id, from, ARGV[15], now)
@@ -78,9 +80,9 @@ local function settle()
         wait_until(from, 'waiting', now + tonumber(ARGV[12]))
       else
         redis.call('HSETNX', KEYS[13], 'first_failed_at', now)
-        redis.call('HSET', KEYS[13], 'losses', 0)  -- it was made, and the worker lives
         spent = spent or budget_read(KEYS[5], now)
-        if budget_room(spent, policy) < 1 then
+        -- who failed before and waits for the budget is not overtaken
+        if budget_room(spent, policy) - redis.call('ZCOUNT', KEYS[10], '-inf', now) < 1 then
           redis.call('HSET', KEYS[13], 'lane', 'replay')
           redis.call('HDEL', KEYS[13], 'place')
           wait_until(from, 'slow', now + tonumber(ARGV[12]))
@@ -91,6 +93,7 @@ local function settle()
       end
       return fate
     end
+    if from == 'parked' then lot_left(KEYS[12], lot_lane(redis.call('HGET', KEYS[13], 'lane')), 1) end
     record_end(KEYS[13], indexes, id, from, copied or ARGV[19] == '1', tonumber(ARGV[17]))
   end
   if fate == 'dead' then redis.call('RPUSH', KEYS[15], ARGV[16]) end

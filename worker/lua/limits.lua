@@ -2,13 +2,15 @@
 Token bucket, cooldown, daily quota and what was learnt of a credential. Included, never run alone.
 
   one hash for each credential of the provider
-  hash {tokens, at, cooldown_until, quota_used, quota_until, refused_until, factor, raised_at, throttles,
-        throttled_at}
+  hash {tokens, at, cooldown_until, out_until, quota_used, quota_until, refused_until, factor, raised_at,
+        throttles, throttled_at}
        tokens          what the bucket held at `at`; a float; below 0 when calls that
-                       were let out wait for their moment in a worker's slot
+                       were let out wait for their moment in a worker's slot, and
+                       whatever then happens to the bucket they keep those moments
        at              ms since epoch; in the future after a cooldown, so that
                        calls resume paced and not as a herd
        cooldown_until  ms since epoch
+       out_until       when the last leaves of those that had been let out before the cooldown
        quota_used      calls in the provider's present day
        quota_until     ms since epoch, the end of that day; stored, since a TTL
                        could neither be tested nor survive an eviction; at most
@@ -16,13 +18,15 @@ Token bucket, cooldown, daily quota and what was learnt of a credential. Include
        refused_until   ms since epoch; the provider refused this credential, the others serve
        factor          share of the declared rate that the provider bears; absent: all of it
        raised_at       when the factor was last raised
-       throttles       cooldowns in a row, none five minutes after the one before it
+       throttles       cooldowns in a row, none five minutes after the one before it; an answer to a call
+                       that left before the last one was over belongs to that one
        throttled_at    when the last one began
 
 The bucket is Turner's token bucket ("New directions in communications", IEEE
 Communications Magazine 24(10), 1986), refilled when it is read. The factor falls by half and rises by a
 twentieth, as a TCP sender's window does (Chiu and Jain, "Analysis of the increase and decrease algorithms
-for congestion avoidance", Computer Networks and ISDN Systems 17, 1989).
+for congestion avoidance", Computer Networks and ISDN Systems 17, 1989). Moments are whole ms, rounded up:
+no interval sees more than the burst, and what the rate allows in its length and one ms more.
 ]]
 
 local SLACK = 1e-9  -- a float's rounding must not make an honest wait a ms too short
@@ -32,10 +36,11 @@ local LEAST_FACTOR = 0.05
 local function limits_read(key, policy, now)
   local l = redis.call('HMGET', key, 'tokens', 'at', 'cooldown_until', 'quota_used', 'quota_until',
     'refused_until', 'factor')
+  local factor = tonumber(l[7] or 1)
   local limits = {
-    key = key, rate = policy.rate * tonumber(l[7] or 1), cooldown_until = tonumber(l[3] or 0),
+    key = key, rate = policy.rate * factor, factor = factor, cooldown_until = tonumber(l[3] or 0),
     quota_used = tonumber(l[4] or 0), quota_until = tonumber(l[5] or 0),
-    refused_until = tonumber(l[6] or 0), at = now, tokens = policy.burst,
+    refused_until = tonumber(l[6] or 0), tokens = policy.burst,
   }
   if l[1] then
     limits.tokens = math.min(policy.burst, tonumber(l[1]) + (now - tonumber(l[2])) * limits.rate)
@@ -96,45 +101,52 @@ local function limits_spend(limits, policy, now)
   end
 end
 
--- nobody calls until `ends`; then the bucket starts from empty
-local function limits_cool(key, ends)
-  local until_now = tonumber(redis.call('HGET', key, 'cooldown_until') or 0)
-  if ends > until_now then
-    redis.call('HSET', key, 'cooldown_until', ends, 'tokens', 0, 'at', ends)
+-- another share of the rate from now on: what was earned was earned at the old one, and who was let out
+-- ahead at the old one keeps its moment
+local function limits_pace(limits, factor, now)
+  local tokens = limits.tokens
+  if tokens < 0 then tokens = tokens * factor / limits.factor end
+  redis.call('HSET', limits.key, 'tokens', tokens, 'at', now, 'factor', factor, 'raised_at', now)
+  if factor >= 1 then redis.call('HDEL', limits.key, 'factor', 'raised_at') end
+end
+
+-- nobody is let out until `ends`; then the bucket starts from empty, behind those that were let out before
+local function limits_cool(key, policy, ends, now)
+  local limits = limits_read(key, policy, now)
+  if ends > limits.cooldown_until then
+    if limits.cooldown_until <= now then
+      redis.call('HSET', key, 'out_until', limits.tokens < 0 and math.ceil(now - limits.tokens / limits.rate) or 0)
+    end
+    local tokens = math.min(0, limits.tokens + (ends - now) * limits.rate)
+    redis.call('HSET', key, 'cooldown_until', ends, 'tokens', tokens, 'at', ends)
   end
 end
 
--- the provider said "too often": what is said while a pause is on says nothing new
-local function limits_throttled(key, ends, now)
-  local f = redis.call('HMGET', key, 'cooldown_until', 'throttles', 'throttled_at', 'factor')
-  if tonumber(f[1] or 0) <= now then
+-- the provider said "too often" to a call that left at `left`
+local function limits_throttled(key, policy, ends, left, now)
+  local f = redis.call('HMGET', key, 'cooldown_until', 'throttles', 'throttled_at')
+  if tonumber(f[1] or 0) < left then
     local again = tonumber(f[3] or 0) > now - REPEATED
     local throttles = again and tonumber(f[2]) + 1 or 1
     redis.call('HSET', key, 'throttles', throttles, 'throttled_at', now)
     if throttles > 1 then
-      redis.call('HSET', key, 'factor', math.max(LEAST_FACTOR, tonumber(f[4] or 1) / 2), 'raised_at', now)
+      local limits = limits_read(key, policy, now)
+      limits_pace(limits, math.max(LEAST_FACTOR, limits.factor / 2), now)
     end
   end
-  limits_cool(key, ends)
+  limits_cool(key, policy, ends, now)
 end
 
 -- an answer came: a lowered rate rises again, once a second at most
 local function limits_answered(key, policy, now)
   local f = redis.call('HMGET', key, 'factor', 'raised_at')
   if not f[1] or tonumber(f[2] or 0) > now - 1000 then return end
-  local limits = limits_read(key, policy, now)  -- what was earned until now was earned at the old rate
-  redis.call('HSET', key, 'tokens', limits.tokens, 'at', now)
-  local factor = tonumber(f[1]) + 0.05
-  if factor >= 1 then
-    redis.call('HDEL', key, 'factor', 'raised_at')
-  else
-    redis.call('HSET', key, 'factor', factor, 'raised_at', now)
-  end
+  limits_pace(limits_read(key, policy, now), math.min(1, tonumber(f[1]) + 0.05), now)
 end
 
 -- the provider counts `left` calls until `ends`, those in flight among them or not: never more tokens than that
 local function limits_told(key, policy, left, ends, in_flight, now)
-  if left <= 0 then return limits_cool(key, ends) end
+  if left <= 0 then return limits_cool(key, policy, ends, now) end
   local limits = limits_read(key, policy, now)
   local fits = math.max(0, left - in_flight)
   if fits < limits.tokens then redis.call('HSET', key, 'tokens', fits, 'at', now) end

@@ -11,7 +11,7 @@ caller dies before it publishes, the same rule finds the call again.
 
 KEYS[1..2]  queued, running: zsets of task ids
 KEYS[3]     lot hash, read for claimed_through
-KEYS[4]     leases zset, cleared of those that ran out
+KEYS[4..5]  leases, cleared of those that ran out, and released: zsets
 ARGV        now ("" for this server's clock), record key prefix, most, grace ms, messages in the
             broker, losses in a row that end a call, unclaimed copies that do
 
@@ -33,11 +33,16 @@ redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
 local function take(id, from, kind, count)
   local key = prefix .. id
   local message = redis.call('HGET', key, 'message')
-  if not message then return record_index(indexes, id, from, 'ended') end
+  if not message then
+    redis.call('ZREM', KEYS[5], id)
+    return record_index(indexes, id, from, 'ended')
+  end
   local token, counted = 0, redis.call('HINCRBY', key, count, 1)
   if counted >= fatal[count] then
     kind, token = 'poison', redis.call('HINCRBY', key, 'token', 1)
     redis.call('HSET', key, 'state', 'running', 'lease_until', now + 3 * grace)
+    redis.call('HDEL', key, 'released')
+    redis.call('ZREM', KEYS[5], id)
     record_index(indexes, id, from, 'running', now + 3 * grace)
   elseif kind == 'unclaimed' then
     -- its own age stays, or the next claim would make the whole backlog look overtaken; and each copy

@@ -19,7 +19,8 @@ ARGV        now ("" for this server's clock), policy (see policy.lua), record ke
             for this provider (0: it does not serve it), horizon ms, most
 
 returns  {word, look again in ms, then for each call id, message, kind}
-         word  "follow" when another worker looks, else what holds the first in line, "" for nothing
+         word  "follow" when another worker looks, else what holds the first in line longest, "" for nothing
+         look again  when that ends, where it can be known, else as often as it is worth
          kind  "due" | "expired" (its time is over: nothing is to be published)
 
 O(log n) per call returned. Caller: worker/releaser.py, every worker.
@@ -28,7 +29,7 @@ O(log n) per call returned. Caller: worker/releaser.py, every worker.
 local now, policy, prefix, worker = clock(ARGV[1]), policy_read(ARGV[2]), ARGV[3], ARGV[4]
 local horizon, most = tonumber(ARGV[6]), tonumber(ARGV[7])
 local indexes = { queued = KEYS[4], waiting = KEYS[5], parked = KEYS[6], slow = KEYS[7], released = KEYS[8] }
-local lot, idle = KEYS[9], 500
+local lot, idle, soon = KEYS[9], 500, 5
 
 redis.call('ZREMRANGEBYSCORE', KEYS[10], '-inf', now)
 if tonumber(ARGV[5]) > 0 then redis.call('ZADD', KEYS[10], now + 5000, worker .. '/' .. ARGV[5]) end
@@ -40,8 +41,10 @@ if leads[1] ~= worker or tonumber(leads[2]) < now + 700 then
   redis.call('HSET', lot, 'releaser', worker, 'releaser_until', now + 1000)
 end
 
+-- whether there may be more
 local function join(index, from, limit)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, limit)) do
+  local ids = redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, limit)
+  for _, id in ipairs(ids) do
     local f = redis.call('HMGET', prefix .. id, 'state', 'reason')
     if f[1] then
       lot_park(prefix .. id, indexes, lot, id, from, f[2] or 'line', now)
@@ -49,24 +52,26 @@ local function join(index, from, limit)
       redis.call('ZREM', index, id)
     end
   end
+  return #ids == most
 end
 
-join(indexes.waiting, 'waiting', most)
+local more = join(indexes.waiting, 'waiting', most)
 if redis.call('ZCARD', indexes.slow) > 0 then
   local spent = budget_read(KEYS[11], now)
   local room = math.min(most, budget_room(spent, policy),
     redis.call('ZCOUNT', indexes.slow, '-inf', now))
   if room > 0 then
-    join(indexes.slow, 'slow', room)
+    more = join(indexes.slow, 'slow', room) or more
     spent.retries = spent.retries + room
     budget_write(KEYS[11], spent)
   end
 end
 
 local under_way = lot_under_way(indexes.released, now)
-local room, word, again = most, '', 20
+local room, bounds = most, {}
 local function limit(by, count, ms)
-  if count < room then room, word, again = math.max(0, count), by, ms end
+  room = math.max(0, math.min(room, count))
+  bounds[#bounds + 1] = { by, count, ms }
 end
 
 local shut, shut_for, probing = breaker_denies(KEYS[1], KEYS[3], policy, now)
@@ -76,37 +81,43 @@ elseif probing then
   limit('probing', policy.probes - redis.call('ZCARD', KEYS[3]) - under_way, 50)
 end
 
-local usable, fits, holds, held_for = {}, 0, nil, 0
+-- what fits into the buckets within the horizon, and how soon one more will
+local usable, fits, next_fits, rates, holds, held_for = 0, 0, math.huge, 0, nil, 0
 for n = 12, #KEYS do
   local limits = limits_read(KEYS[n], policy, now)
   local why, ms = limits_held(limits, now)
   if why then
     if not holds or ms < held_for then holds, held_for = why, ms end
   else
-    local tokens = limits.rate == 0 and math.huge or math.floor(limits.tokens + limits.rate * horizon + SLACK)
-    fits = fits + math.max(0, math.min(tokens, limits.quota_left))
-    usable[#usable + 1] = limits
+    local tokens = limits.rate == 0 and math.huge or limits.tokens + limits.rate * horizon + SLACK
+    local whole = math.max(0, math.floor(tokens))
+    fits, usable = fits + math.min(whole, limits.quota_left), usable + 1
+    if whole < limits.quota_left and limits.rate > 0 then
+      next_fits, rates = math.min(next_fits, (whole + 1 - tokens) / limits.rate), rates + limits.rate
+    end
   end
 end
-if #usable > 0 then limit('bucket', fits - under_way, 5) else limit(holds, 0, held_for) end
+if usable > 0 then limit('bucket', fits - under_way, soon) else limit(holds, 0, held_for) end
 
 local slots = 0
 for _, member in ipairs(redis.call('ZRANGE', KEYS[10], 0, -1)) do
   slots = slots + tonumber(string.match(member, '/(%d+)$'))
 end
 local running = redis.call('ZCOUNT', KEYS[2], '(' .. now, '+inf')
-limit('concurrency', (policy.most > 0 and math.min(policy.most, slots) or slots) - running - under_way, 20)
+local places = policy.most > 0 and math.min(policy.most, slots) or slots
+limit('concurrency', places - running - under_way, slots == 0 and idle or 20)
 limit('concurrency', 2 * slots + 16 - redis.call('ZCARD', indexes.released), 100)
 
-local left, last = {}, 0
+local left, last, gone_from = {}, 0, {}
 local function leave(id, place)
   local key = prefix .. id
-  local f = redis.call('HMGET', key, 'message', 'expires_at')
+  local f = redis.call('HMGET', key, 'message', 'expires_at', 'lane')
   if not f[1] then
     redis.call('ZREM', indexes.parked, id)
     return 0
   end
-  last = math.max(last, tonumber(place))
+  local lane = lot_lane(f[3])
+  last, gone_from[lane] = math.max(last, tonumber(place)), (gone_from[lane] or 0) + 1
   redis.call('HSET', key, 'state', 'queued', 'published_at', now, 'released', 1)
   record_index(indexes, id, 'parked', 'queued', now)
   local expired = f[2] and tonumber(f[2]) <= now
@@ -124,22 +135,26 @@ while gone < room and seen < 2 * most do
   end
 end
 if last > tonumber(redis.call('HGET', lot, 'now') or 0) then redis.call('HSET', lot, 'now', last) end
+for lane, count in pairs(gone_from) do lot_left(lot, lane, count) end
 
-if word == 'bucket' then
-  local soonest = math.huge
-  for _, limits in ipairs(usable) do
-    soonest = math.min(soonest, bucket_wait(limits, math.floor((under_way + gone) / #usable)))
+local word, again = '', soon
+if redis.call('ZCARD', indexes.parked) > 0 then
+  for _, bound in ipairs(bounds) do
+    local by, count, ms = bound[1], bound[2], bound[3]
+    if by == 'bucket' then
+      ms = rates > 0 and math.max(soon, next_fits + (under_way + gone - fits) / rates) or idle
+    end
+    if count <= gone and (word == '' or ms > again) then word, again = by, ms end
   end
-  again = math.max(5, soonest - horizon)
-end
-if redis.call('ZCARD', indexes.parked) == 0 then
-  redis.call('HDEL', lot, 'interactive', 'batch', 'replay')
-  word, again = '', idle
+else
+  redis.call('HDEL', lot, 'interactive', 'batch', 'replay', 'in_interactive', 'in_batch', 'in_replay')
+  again = idle
   for _, index in ipairs({ indexes.waiting, indexes.slow }) do
     local first = redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')
     if first[2] and tonumber(first[2]) > now then again = math.min(again, tonumber(first[2]) - now) end
   end
 end
+if more then again = soon end
 local answer = { word, math.min(math.ceil(again), idle) }
 for _, value in ipairs(left) do answer[#answer + 1] = value end
 return answer

@@ -1,7 +1,10 @@
 """Gauges of what the whole fleet shares, read from Redis when Prometheus asks.
 
     quota_remaining{provider}              circuit_breaker_state{provider}   0 closed, 1 open, 2 half-open
-    rate_limit_tokens_available{provider}  parked_calls{provider}
+    quota_exhaustion_seconds{provider}     rate_limit_tokens_available{provider}
+    rate_limit_factor{provider}            credentials_set_aside{provider}
+    retry_budget_left{provider}            parked_calls{provider}
+    waiting_calls{provider}                oldest_parked_seconds{provider}
     dlq_depth{provider}                    submissions{provider,state}
     poller_lag_seconds{provider}
 
@@ -12,7 +15,7 @@ zero tokens or an empty dead-letter list would be a statement.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -30,8 +33,14 @@ class ProviderState:
     Attributes:
         breaker_state: 0 closed, 1 open, 2 half-open.
         tokens: In the bucket; None without a rate.
+        rate_factor: The share of the declared rate at which it is asked; None without a rate.
+        credentials_set_aside: Refused by the provider, and not used for a while.
+        retry_budget_left: Retries that there is room for; None when they are not bounded.
         quota_remaining: Calls left today; None without a quota.
-        parked: Calls that wait outside of the queue.
+        quota_exhaustion: Seconds until they are spent; None without a quota, or when it lasts for today.
+        parked: Calls in line for the provider or for the retry budget.
+        waiting: Calls that back off, or are not to run yet.
+        oldest_parked: Seconds for which the one that waits longest has stood in line.
         dlq_depth: Dead letters.
         submissions: Their number by state.
         poller_lag: Seconds since the poller should have run; None without one.
@@ -40,8 +49,14 @@ class ProviderState:
     provider: str
     breaker_state: int
     tokens: float | None = None
+    rate_factor: float | None = None
+    credentials_set_aside: int = 0
+    retry_budget_left: int | None = None
     quota_remaining: int | None = None
+    quota_exhaustion: float | None = None
     parked: int = 0
+    waiting: int = 0
+    oldest_parked: float = 0.0
     dlq_depth: int = 0
     submissions: Mapping[str, int] = field(default_factory=dict)
     poller_lag: float | None = None
@@ -76,22 +91,25 @@ class Gauges(Collector):
         yield errors
 
 
-def _families(states: list[ProviderState]) -> Iterator[Metric]:
+_GAUGES: tuple[tuple[str, str, Callable[[ProviderState], float | None]], ...] = (
+    ("quota_remaining", "Calls left today.", lambda state: state.quota_remaining),
+    ("quota_exhaustion_seconds", "Until today's quota is spent.", lambda state: state.quota_exhaustion),
+    ("circuit_breaker_state", "0 closed, 1 open, 2 half-open.", lambda state: state.breaker_state),
+    ("rate_limit_tokens_available", "Tokens in the bucket.", lambda state: state.tokens),
+    ("rate_limit_factor", "Share of the declared rate that is used.", lambda state: state.rate_factor),
+    ("credentials_set_aside", "Credentials that were refused.", lambda state: state.credentials_set_aside),
+    ("retry_budget_left", "Retries that there is room for.", lambda state: state.retry_budget_left),
+    ("parked_calls", "Calls in line for provider or retry budget.", lambda state: state.parked),
+    ("waiting_calls", "Calls that back off, or are not to run yet.", lambda state: state.waiting),
+    ("oldest_parked_seconds", "How long the oldest stands in line.", lambda state: state.oldest_parked),
+    ("dlq_depth", "Dead letters.", lambda state: state.dlq_depth),
+    ("poller_lag_seconds", "How late the poller is.", lambda state: state.poller_lag),
+)
+
+
+def _families(states: list[ProviderState]) -> list[Metric]:
     """All gauges, made before the first is handed out."""
-    yield from [
-        _gauge("quota_remaining", "Calls left today.", states, lambda state: state.quota_remaining),
-        _gauge(
-            "circuit_breaker_state",
-            "0 closed, 1 open, 2 half-open.",
-            states,
-            lambda state: state.breaker_state,
-        ),
-        _gauge("rate_limit_tokens_available", "Tokens in the bucket.", states, lambda state: state.tokens),
-        _gauge("parked_calls", "Calls that wait outside of the queue.", states, lambda state: state.parked),
-        _gauge("dlq_depth", "Dead letters.", states, lambda state: state.dlq_depth),
-        _gauge("poller_lag_seconds", "How late the poller is.", states, lambda state: state.poller_lag),
-        _submissions(states),
-    ]
+    return [*(_gauge(name, text, states, value) for name, text, value in _GAUGES), _submissions(states)]
 
 
 def _gauge(
