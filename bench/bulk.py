@@ -31,7 +31,7 @@ PROVIDER = Provider(name="bulk", base_url="http://127.0.0.1:9", rate=Rate(calls=
 """Nobody serves it: what is enqueued here stays, until the round is over."""
 
 ONE_BY_ONE, TOGETHER = 200, 5000
-QUICK = 100
+QUICK_ONE_BY_ONE, QUICK_TOGETHER = 50, 1000
 
 PUBLISHED, PARKED, MANY = "delay, published", "delay, behind others", "enqueue_many"
 
@@ -48,7 +48,9 @@ class Bulk:
 
     def __init__(self, ground: Ground) -> None:
         self._broker = Redis.from_url(ground.env()["NARROWS_BROKER_URL"])
-        self._singly, self._together = (QUICK, QUICK) if ground.quick else (ONE_BY_ONE, TOGETHER)
+        self._singly, self._together = (
+            (QUICK_ONE_BY_ONE, QUICK_TOGETHER) if ground.quick else (ONE_BY_ONE, TOGETHER)
+        )
         self._rates: dict[str, list[float]] = {PUBLISHED: [], PARKED: [], MANY: []}
         fetch.delay(0)  # opens the connections
         enqueue_many(fetch, [0])

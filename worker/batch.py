@@ -50,10 +50,6 @@ class Batch:
     count: int
     new: int
 
-    def __len__(self) -> int:
-        """How many calls there were."""
-        return self.count
-
     def task_id(self, number: int) -> str:
         """The id of a call, by its number from 0, for ``app.AsyncResult``.
 

@@ -19,8 +19,8 @@ from worker.task import GuardedTask
 
 __all__ = ["Batch", "enqueue_many"]
 
-MOST = 5000
-"""Calls that one script may write: it holds Redis for some 10 us each."""
+MOST = 2000
+"""Calls that one script may write: it holds Redis for some 20 us each (measured)."""
 
 LONGEST = 200
 """Characters of a batch's name."""

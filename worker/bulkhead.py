@@ -1,4 +1,8 @@
-"""How many of this process's slots each provider may hold, so that a slow one leaves room for the others."""
+"""How many of this process's slots each provider may hold, so that a slow one leaves room for the others.
+
+It counts the tasks of one process. A prefork pool's children each run one task and see no other, so there
+only a provider's ``max_concurrency``, which the fleet counts by leases, leaves room.
+"""
 
 from __future__ import annotations
 

@@ -42,6 +42,11 @@ if TYPE_CHECKING:
 __all__ = ["Pipeline"]
 
 
+LEAST_TURN, MOST_TURN = 30.0, 90.0
+"""Seconds that a task waits in its slot for its next call at most: a provider of one call a second, lowered
+to a twentieth; and what leaves room in a task's time limit."""
+
+
 class Pipeline:
     """Guarded calls of one process.
 
@@ -182,7 +187,7 @@ class Pipeline:
             claim,
             flight=flight,
             lease=claim.lease,
-            patience=patience,
+            patience=max(patience, _turn(gateway.provider)) if claim.begun else patience,
             crowded=_crowded(claim),
         )
         decision, report = ask()
@@ -234,6 +239,16 @@ class Pipeline:
             report.gate.finish_soon(report, claim, moved, "keep")
         else:  # nobody knows how long this process lives
             moved(report.gate.finish(report, claim)[0])
+
+
+def _turn(provider: Provider) -> float:
+    """Seconds within which the next turn of a task that has begun comes, also at a rate that was lowered.
+
+    Parked, it would make its first call again and spend that turn on it, for ever where turns are rarer
+    than its patience.
+    """
+    between = 1 / provider.rate.per_second if provider.rate else 0.0
+    return min(max(LEAST_TURN, 2 * between), MOST_TURN)
 
 
 def _crowded(claim: Claim) -> bool:

@@ -112,7 +112,7 @@ class Runner:
             task_id=task_id,
             recorded=bool(header.get("recorded")),
             silent=bool(request.ignore_result or task.ignore_result),
-            lane=lane_of(header),
+            lane=lane_of(header, task.operation.lane),
             rebuild=lambda: of_request(request, task.name, name),
             ended=ended,
             crowded=lambda: bulkhead.crowded(name),

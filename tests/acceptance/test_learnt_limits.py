@@ -1,4 +1,4 @@
-"""A provider bears less than is declared, and two workers learn it: from its headers, or from its refusals."""
+"""A provider bears less than is declared, and two workers learn it from its headers or its refusals."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _fresh(clean: Ground) -> None:
 
 
 def counting(calls: int, seconds: float) -> Script:
-    """A provider that allows so many *calls* in each window of *seconds*, and says in each answer what is left."""
+    """A provider that allows *calls* in each window of *seconds*, and says in each answer what is left."""
     window = {"ends": 0.0, "left": 0.0}
 
     def says(_: Request) -> Reply:
@@ -75,10 +75,10 @@ def test_what_is_left_is_shared_out_and_hardly_anybody_is_refused(clean: Ground)
         calls = [ask["meter"].delay(number) for number in range(60)]
         _all_done(calls)
 
-    refused, made = arrivals(clean, METER, 429), arrivals(clean, METER, 200)
-    print("REFUSED", len(refused), "MADE", len(made), made[-1] - made[0])
+    made = arrivals(clean, METER, 200)
     assert [call.result for call in calls] == list(range(60))
-    assert len(refused) <= 6
+    assert len(arrivals(clean, METER, 429)) <= 2
+    assert made[-1] - made[0] < 8.0
     assert not _letters(clean)
 
 
@@ -90,15 +90,13 @@ def test_refusals_that_say_nothing_lower_the_rate_and_answers_raise_it_again(cle
 
         def over() -> bool:
             factors.append(float(_limits(clean).get("factor", 1.0)))
-            return calls[-1].ready()
+            return all(call.ready() for call in calls)
 
         until(over, 40.0)
-        _all_done(calls)
-    refused, made = arrivals(clean, METER, 429), arrivals(clean, METER, 200)
-    print("REFUSED", len(refused), "MADE", len(made), made[-1] - made[0], factors[::10])
 
+    assert [call.result for call in calls] == list(range(80))
     assert min(factors) <= 0.5
-    assert len(refused) <= len(made) / 4
+    assert len(arrivals(clean, METER, 429)) <= 20
     assert not _letters(clean)
 
     lowered = float(_limits(clean).get("factor", 1.0))

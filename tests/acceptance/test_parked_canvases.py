@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from celery import chain, chord, group
+from celery import Celery, chain, chord, group
 from redis import Redis
 
 from tests.acceptance.lot import Lot
@@ -41,6 +41,13 @@ def lot(state: Redis, clean: Ground) -> Lot:
 def steady(state: Redis, clean: Ground) -> Lot:
     """The lot of one that takes calls as they come."""
     return Lot(state, clean, "steady")
+
+
+@pytest.fixture
+def stranger(clean: Ground) -> Iterator[Celery]:
+    """A Celery application that has none of our code."""
+    with Celery("stranger", broker=clean.valkey.url, backend=clean.valkey.url, set_as_current=False) as other:
+        yield other
 
 
 def test_the_links_of_a_chain_go_on_behind_a_parked_one(lot: Lot, steady: Lot) -> None:
@@ -128,3 +135,27 @@ def test_a_result_that_nobody_wants_is_not_stored_on_the_way(state: Redis, lot: 
     until(lambda: lot.paths == ["/pace/1"])
     until(lambda: lot.empty)
     assert not state.exists(f"celery-task-meta-{call.id}")
+
+
+def test_a_call_by_bare_name_is_parked_like_any_other(lot: Lot, stranger: Celery) -> None:
+    """With its link; its producer, which knows nothing of the lot, waits through it."""
+    with lot.shut():
+        link = stranger.signature("steady.increment", queue="steady")
+        call = stranger.send_task("paced.pace", [1], queue="paced", link=link)
+        lot.holds(1)
+        assert call.state == "RETRY"
+    assert call.get(timeout=10) == 1
+    (child,) = call.children
+    assert child.get(timeout=10) == 2
+    assert until(lambda: lot.empty)
+
+
+def test_a_parked_call_that_a_service_without_our_code_revokes_never_runs(lot: Lot, stranger: Celery) -> None:
+    """It only tells the workers that are up; they drop the call when its turn comes, and the record ends."""
+    with lot.shut():
+        call = stranger.send_task("paced.pace", [1], queue="paced")
+        lot.holds(1)
+        stranger.control.revoke(call.id, reply=True, timeout=5.0, limit=2)
+    until(lambda: call.state == "REVOKED", told=lambda: call.state)
+    assert until(lambda: lot.empty)
+    assert lot.paths == []

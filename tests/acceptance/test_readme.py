@@ -93,15 +93,18 @@ class Newcomer:
                 self._lifeline.release(child.pid)
         self._lifeline.close()
 
-    def run(self, name: str, *, elsewhere: Path | None = None, after: str = "") -> str:
-        """What the block of that name prints, in a terminal that has read the stack's file."""
+    def run(self, name: str, *, elsewhere: Path | None = None, after: str = "", **variables: str) -> str:
+        """What the block of that name prints, in a terminal that has read the stack's file.
+
+        *variables* are set there beside the file's.
+        """
         _, language, text = BLOCKS[name]
         program = f'exec "{sys.executable}" -' if language == "python" else "exec sh -e"
         done: subprocess.CompletedProcess[str] = subprocess.run(
             ["/bin/sh", "-e", "-c", f'set -a; . "{self._file}"; set +a; {program}'],
             input=text + after,
             cwd=elsewhere or self.place,
-            env=self._env,
+            env={**self._env, **variables},
             capture_output=True,
             text=True,
             timeout=60,
@@ -164,7 +167,7 @@ def test_every_block_that_can_be_run_is_run() -> None:
 
     assert unmarked == []
     assert set(BLOCKS) == {
-        "demo", "tests", "service", "stranger", "tasks/library.py", "library", "operate",
+        "demo", "tests", "service", "many", "stranger", "tasks/library.py", "library", "operate",
     }  # fmt: skip
 
 
@@ -174,6 +177,15 @@ def test_a_service_with_our_code_gets_what_the_readme_prints(newcomer: Newcomer)
 
     assert shown in PRINTED
     assert shown == "2 {'from': 'live', 'age': 0.0}\n"
+
+
+def test_many_calls_at_once_are_enqueued_once(newcomer: Newcomer) -> None:
+    """The block prints what the README says; run again, as after a crash, it enqueues nothing."""
+    first, again = newcomer.run("many"), newcomer.run("many")
+
+    assert first in PRINTED
+    assert first.splitlines() == ["3 of 3 are new", "5 permits of the first"]
+    assert again.splitlines() == ["0 of 3 are new", "5 permits of the first"]
 
 
 def test_a_service_without_our_code_needs_none_of_it(newcomer: Newcomer, tmp_path: Path) -> None:
@@ -191,11 +203,14 @@ def test_the_provider_in_one_file_is_served(newcomer: Newcomer) -> None:
 
 
 def test_the_commands_for_operators_show_what_was_done(newcomer: Newcomer) -> None:
-    """All in their order, on the stack that runs."""
-    shown = newcomer.run("operate")
+    """All in their order, on the stack that runs, and on a call that it has made."""
+    *_, task_id = newcomer.run("service", after="\nprint(call.id)\n").splitlines()
+
+    shown = newcomer.run("operate", TASK_ID=task_id)
 
     assert "0 failed" in shown
     assert re.search(r"library +closed", shown)
+    assert "finished · SUCCESS" in shown
     assert "nyc_open_data: was closed, is open, probes in 10 m" in shown
     assert "nyc_open_data: was open, probes in" in shown
     assert re.search(r"nyc_open_data: \d+ answers forgotten", shown)

@@ -17,7 +17,7 @@ from redis import Redis
 
 from config.queues import UPKEEP
 from tests.acceptance.lot import Lot
-from tests.acceptance.providers import BRITTLE, ask, pace
+from tests.acceptance.providers import BRITTLE, ask, pace, wade
 from tests.fleet import Fleet, Ground, until
 from worker.application import app
 from worker.stack.child import Program
@@ -139,6 +139,15 @@ def test_calls_held_back_by_an_open_breaker_park_and_come_back_when_it_closes(
     assert control.counts("brittle")["statuses"]["200"] == 45
     assert until(lambda: lot.empty)
     assert fleet.ready
+
+
+def test_a_task_of_two_calls_ends_also_where_turns_are_rare(ground: Ground, state: Redis) -> None:
+    """It was parked before its second call for want of a turn, and then spent each turn on its first one."""
+    ground.clear()
+    lot = Lot(state, ground, "strait")
+    with Fleet(ground, workers=1, env={"NARROWS_PROVIDERS__STRAIT__RATE": "0.09"}):
+        assert wade.delay(1, 2).get(timeout=30) == 2
+    assert lot.paths == ["/wade/1/0", "/wade/1/1"]
 
 
 class _Serving:

@@ -107,7 +107,7 @@ RUNNING = {"full": Running(), "short": Running(calls=300, resets=1, crashes=1, l
 WAITING = {
     "full": Waiting(),
     "short": Waiting(
-        calls=800, ahead=300, rate=30.0, kills=5, crashes=1, crash_every=6.0, lease=8.0, drain=40.0
+        calls=600, ahead=250, rate=30.0, kills=4, crashes=1, crash_every=6.0, lease=8.0, drain=40.0
     ),
 }
 """The short ones are for CI: both in little more than a minute."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from tests.chaos.alone import PlainCelery
 from tests.chaos.load import Load, calls
 from tests.chaos.plan import Running
 from tests.chaos.report import Outcome, table
-from tests.chaos.sides import Narrows, PlainCelery
+from tests.chaos.sides import Narrows
 from tests.chaos.storm import Storm
 from tests.chaos.talk import broken, say
 from tests.fleet import Ground
@@ -47,7 +48,9 @@ def run(plan: Running, folder: Path) -> bool:
         ]
         left = narrows.left
         lost = narrows.lost(loads[0].taken)
+        codes = narrows.codes
     say("", table(*outcomes), f"done on each side: {storm.happened}")
+    say(*([f"dead letters of ours: {codes}"] if codes else []))
     say(*(f"lost: {each}" for each in lost[:5]))
     return not broken(wrong(plan, outcomes[0], left))
 

@@ -1,37 +1,33 @@
-"""The sides of a storm: Narrows, and Celery alone, each with workers and a provider of its own."""
+"""A side of a storm, with workers and a provider of its own, and ours; ``alone.py`` has the other."""
 
 from __future__ import annotations
 
 import json
-import sys
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 from urllib.parse import parse_qs
 
-from celery import Celery
-from redis import Redis, RedisError
+from redis import Redis
 
 import tasks
 from tasks.bbl import BBL
 from tasks.datasets import DATASETS
 from tasks.query import Query
-from tests.chaos import ledger, plain
+from tests.chaos import ledger
 from tests.chaos.load import Call
 from tests.chaos.plan import Plan
 from tests.chaos.report import Outcome, outcome
-from tests.fleet import Fleet, Ground, until
+from tests.fleet import Fleet, Ground
 from tests.sandbox import Sandbox
 from worker.engine import engine
 from worker.keys import keys
-from worker.stack.child import Program
 from worker.stack.stack import Stack
 
-__all__ = ["Narrows", "PlainCelery", "Side"]
+__all__ = ["CONCURRENCY", "PROVIDER", "Narrows", "Side"]
 
 CONCURRENCY = 16
 OPERATIONS = {
@@ -163,8 +159,16 @@ class Narrows(Side):
         return self._ground.client()
 
     def letters(self) -> list[str]:
+        return [str(letter["id"]) for letter in self._letters()]
+
+    @property
+    def codes(self) -> dict[str, int]:
+        """How many dead letters have which code."""
+        return dict(Counter(str(letter["code"]) for letter in self._letters()))
+
+    def _letters(self) -> list[dict[str, Any]]:
         with self._ground.client() as state:
-            return [str(json.loads(raw)["id"]) for raw in state.lrange(keys(self.provider).dlq, 0, -1)]
+            return [json.loads(raw) for raw in state.lrange(keys(self.provider).dlq, 0, -1)]
 
     def lost(self, ids: Iterable[str]) -> list[dict[str, str]]:
         """The records of those of *ids* that have no end, without what they carry."""
@@ -183,78 +187,6 @@ class Narrows(Side):
             return sum(
                 int(state.zcard(index)) for index in (at.queued, at.running, at.waiting, at.parked, at.slow)
             )
-
-
-class PlainCelery(Side):
-    """Celery alone, late acks; on the same Valkey in a database of its own."""
-
-    name = "celery alone"
-
-    def __init__(self, folder: Path, ground: Ground, plan: Plan) -> None:
-        self._within = ExitStack()
-        super().__init__(folder, self._within.enter_context(Sandbox()), plan.latency)
-        self._broker = ground.valkey.database(3)
-        self._app = Celery("plain", broker=self._broker, backend=self._broker, set_as_current=False)
-        self._app.conf.task_ignore_result = False
-        env = {
-            ledger.FILE: str(self.path),
-            plain.BROKER: self._broker,
-            plain.BASE: self._sandbox.base_url(PROVIDER),
-        }
-        self.stack = Stack(workers=plan.workers, beat=False, env=env, programs=_PlainPrograms())
-
-    def __enter__(self) -> Self:
-        """Ready."""
-        self._within.enter_context(self.stack)
-        until(lambda: len(self._app.control.ping(timeout=0.5)) == 2, 30.0)
-        self.slow()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stopped."""
-        self.stack.stop(grace=5.0)
-        self._within.close()
-        self._app.close()
-
-    def enqueue(self, call: Call) -> object:
-        return self._app.send_task("plain.fetch", (call.dataset, call.bbl), task_id=call.task_id)
-
-    def results(self) -> Redis:
-        return Redis.from_url(self._broker)
-
-    def held(self) -> list[str]:
-        with Redis.from_url(self._broker) as broker:
-            unacked: Any = broker.hvals("unacked")
-        found = []
-        for raw in unacked:
-            with suppress(ValueError, KeyError, TypeError):
-                found.append(str(json.loads(raw)[0]["headers"]["id"]))
-        return found
-
-    @property
-    def queued(self) -> int:
-        """Messages that wait."""
-        with Redis.from_url(self._broker) as broker, suppress(RedisError):
-            return int(broker.llen("celery"))
-        return -1
-
-
-class _PlainPrograms:
-    """Workers as anybody starts them."""
-
-    def worker(self, number: int, env: Mapping[str, str]) -> Program:
-        command = (
-            sys.executable, "-m", "celery", "--app=tests.chaos.plain", "worker",
-            f"--hostname=plain-{number}@%h", "--pool=threads", f"--concurrency={CONCURRENCY}",
-            "--loglevel=WARNING",
-        )  # fmt: skip
-        return Program(name=f"worker-{number}", command=command, env=dict(env))
-
-    def beat(self, env: Mapping[str, str]) -> Program:
-        raise AssertionError(f"nothing here is periodic: {env.keys()}")
-
-    def flower(self, env: Mapping[str, str]) -> Program:
-        raise AssertionError(f"nobody looks: {env.keys()}")
 
 
 def _asked_for(call: Call) -> tuple[str, str]:

@@ -51,10 +51,11 @@ def run(plan: Waiting, folder: Path) -> bool:
             rest.stop()
             taken = first.taken | rest.taken
             outcome = narrows.outcome(made, taken, first.refused + rest.refused)
-            left, lost = narrows.left, narrows.lost(taken)
+            left, lost, codes = narrows.left, narrows.lost(taken), narrows.codes
     kills = storm.kills[0], storm.kills[-1]
     found = findings(outcome, watch, witness.visits, rate=rate, kills=kills, returns=storm.returns)
     say("", found.table(), f"done: {storm.happened}")
+    say(*([f"dead letters: {codes}"] if codes else []))
     say(*(f"lost: {each}" for each in lost[:5]), *watch.broken[:10])
     return not broken({**found.wrong(plan.calls), "records are left": left})
 

@@ -26,7 +26,7 @@ def _bounded(examples: int) -> settings:
     return settings(max_examples=examples, deadline=None, suppress_health_check=checks)
 
 
-many, few = _bounded(40), _bounded(12)
+many, few = _bounded(30), _bounded(8)
 
 
 class Held:
@@ -57,7 +57,7 @@ class Held:
         return self.records.release(self.gate, worker, slots)
 
     def released(self, slots: int) -> list[str]:
-        """Who leaves when the fleet has *slots* slots and nothing else; looked at some time after the last."""
+        """Who leaves when the fleet has *slots* slots, some time after the last look."""
         self.clock.ms += 6000
         return [call.task_id for call in self.look(slots).calls]
 
@@ -88,10 +88,10 @@ class Held:
 
 
 def excess(moments: Sequence[int], *, rate: float, burst: int) -> float:
-    """By how many calls the worst interval exceeds burst and rate x length; moments are whole ms, rounded up,
-    so an interval may be one shorter than it should.
+    """By how many calls the worst interval exceeds burst and rate x length.
 
-    With calls sorted, that is the worst over pairs i <= j of (j - i + 1) - burst - rate x (t_j - t_i + 1 ms).
+    Moments are whole ms, rounded up, so an interval may be one shorter than it should. In order, that is the
+    worst over pairs i <= j of (j - i + 1) - burst - rate x (t_j - t_i + 1 ms).
     """
     if not moments:
         return -float(burst)

@@ -245,7 +245,7 @@ def test_every_call_is_in_whatever_the_size(state: Redis, carried: GuardedTask, 
 
     batch = enqueue_many(carried, range(count), size=250, progress=heard.append)
 
-    assert (len(batch), batch.new, len(line(state))) == (count, count, count)
+    assert (batch.count, batch.new, len(line(state))) == (count, count, count)
     assert heard == [*range(250, count, 250), *([count] if count else [])]
 
 

@@ -192,6 +192,16 @@ def test_a_provider_is_shown_with_its_address_and_without_its_key(redis_url: str
     assert having.detail == "https://elsewhere.test, key set"
 
 
+def test_the_keys_of_a_pool_are_counted_and_not_shown(redis_url: str) -> None:
+    """However they are given; one that is given twice is one."""
+    pool = (SecretStr("canary-one"), SecretStr("canary-two"))
+    both = ProviderSettings(api_key=SecretStr("canary-one"), api_keys=pool)
+    found = examined(Deployment(url=redis_url, chosen=both))
+
+    assert found[f"provider {NAME}"].detail == "https://data.cityofnewyork.us, 2 keys set"
+    assert "canary" not in str(found)
+
+
 def test_live_asks_the_providers_address_and_nothing_else_does(redis_url: str, sandbox: Sandbox) -> None:
     """Once, and only when it is told to."""
     chosen = ProviderSettings(base_url=sandbox.base_url(NAME))

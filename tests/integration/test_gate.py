@@ -354,3 +354,17 @@ def test_a_firm_reason_is_told_before_one_that_is_polled(state: Redis, clock: He
     denied, _ = ask(gate)
 
     assert (denied.word, denied.wait) == ("breaker", 20.0)
+
+
+def test_a_pause_is_told_before_somebody_elses_probe(state: Redis, clock: HeldClock) -> None:
+    """The probe's lease may be long, but the probe is not; the pause lasts."""
+    gate = gate_of(state, clock, breaker=Breaker(failures=1, reset_after=10))
+    (_, first), (_, second) = ask(gate), ask(gate)
+    end(gate, first, "failure")
+    clock.ms += 10_000
+    ask(gate)
+    end(gate, second, "throttled", 5.0)
+
+    denied, _ = ask(gate)
+
+    assert (denied.word, denied.wait) == ("cooldown", 5.0)

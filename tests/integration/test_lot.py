@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from tests.integration.conftest import HeldClock
-from tests.integration.held import START, STRIDES, Held, many
+from tests.integration.held import START, STRIDES, Held, few, many
 from worker.claim import Claim
 from worker.provider import Quota, Rate, Retry
 from worker.record import HORIZON
@@ -97,7 +97,7 @@ def test_calls_leave_in_the_order_of_self_clocked_fair_queueing(
                     line.waiting[task_id] = clock.ms + 2000
 
 
-@many
+@few
 @given(chunks=st.lists(st.integers(1, 40), min_size=3, max_size=12))
 def test_full_lanes_share_as_declared_over_any_stretch(
     state: Redis, clock: HeldClock, chunks: list[int]
@@ -114,7 +114,7 @@ def test_full_lanes_share_as_declared_over_any_stretch(
     assert_shared(left)
 
 
-@many
+@few
 @given(alone=st.integers(0, 120), together=st.integers(1, 120), waker=LANES, sleeper=LANES)
 def test_a_lane_that_wakes_is_not_owed_what_it_did_not_use(
     state: Redis, clock: HeldClock, alone: int, together: int, waker: str, sleeper: str
@@ -133,7 +133,7 @@ def test_a_lane_that_wakes_is_not_owed_what_it_did_not_use(
     assert_shared(left)
 
 
-@many
+@few
 @given(
     arrivals=st.lists(st.tuples(st.sampled_from(["interactive", "batch"]), st.integers(1, 30)), max_size=30),
     before=st.integers(0, 60),

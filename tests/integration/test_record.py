@@ -314,6 +314,21 @@ def test_a_good_turn_forgives_lost_workers(records: Records, gate: Gate) -> None
     assert "poison" not in kinds
 
 
+def test_standing_in_line_does_not_forgive_lost_workers(records: Records, gate: Gate) -> None:
+    """A call that takes down whoever makes it is parked between any two of them."""
+    records.write("t1", "[]")
+    kinds = []
+    for _ in range(FATAL_LOSSES):
+        gate.begin(claim(), lease=0.0)
+        kinds += [found.kind for found in records.orphans(grace=10, depth=0)]
+        held_back = claim()
+        gate.claim(held_back)
+        gate.finish(None, held_back, "park", reason="bucket")
+        records.release(gate, "worker", 10)
+
+    assert kinds == ["lost", "lost", "poison"]
+
+
 @pytest.mark.parametrize("recorded", [True, False])
 def test_a_dead_letter_of_a_call_that_was_never_claimed_is_written_once(
     records: Records, gate: Gate, state: Redis, *, recorded: bool

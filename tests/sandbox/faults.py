@@ -3,13 +3,13 @@
 A fault is one JSON object; a provider has a list of them, and the first whose
 ``only`` is in the request's path and query is the one that counts.
 
-    mode           off | accepted_202 | throttle | redirect | html | garbage | wrong_charset
+    mode           off | headed | accepted_202 | throttle | redirect | html | garbage | wrong_charset
                    | hang | reset | truncate | endless | gzip_bomb | drip_headers | drip_body
     status         answer with this status, in the provider's own words
     error_rate     the share of matching requests that go wrong; 1 unless said
     latency_ms     before every matching request, those that go well included
     retry_after    value of a Retry-After header on answers that a fault makes in the provider's own words
-    headers        more headers on them, by name; with status 200 they stand on an answer that goes well
+    headers        more headers on them, by name; ``headed`` puts them on the right answer
     only           a part of the path and query, encoded or not; all requests without it
     times          how many requests go wrong before all is well again
     pause_ms       between two dripped bytes; 200 unless said

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from tests.sandbox.message import JSON_TYPE, Reply
+from tests.sandbox.player import with_headers
 from tests.sandbox.server import Wire
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["BOMB_BYTES", "MODES", "Mode", "Plea"]
 
 Mode = Literal[
-    "off", "accepted_202", "throttle", "redirect", "html", "garbage", "wrong_charset",
+    "off", "headed", "accepted_202", "throttle", "redirect", "html", "garbage", "wrong_charset",
     "hang", "reset", "truncate", "endless", "gzip_bomb", "drip_headers", "drip_body",
 ]  # fmt: skip
 
@@ -52,6 +53,11 @@ Misconduct = Callable[[Wire, "Fault", Plea], Awaitable[None]]
 async def fail(wire: Wire, fault: Fault, plea: Plea) -> None:
     """The provider's own words for the fault's status."""
     _say(wire, plea, plea.failure(fault.status or 500))
+
+
+async def head(wire: Wire, fault: Fault, plea: Plea) -> None:
+    """The right answer, with the fault's headers."""
+    _say(wire, plea, with_headers(await plea.answer(), fault.headers))
 
 
 async def accept(wire: Wire, fault: Fault, plea: Plea) -> None:
@@ -146,6 +152,7 @@ async def drip_body(wire: Wire, fault: Fault, plea: Plea) -> None:
 
 MODES: dict[Mode, Misconduct] = {
     "off": fail,
+    "headed": head,
     "accepted_202": accept,
     "throttle": throttle,
     "redirect": redirect,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import re
 from collections.abc import Iterator
@@ -14,21 +15,25 @@ import typer
 from prometheus_client import CollectorRegistry
 
 from config import environment
-from config.settings import Settings
+from config.settings import ProviderSettings, Settings
 from worker.cli.root import root
 from worker.metrics.gauges import Gauges, ProviderState
 from worker.metrics.metrics import Metrics
+from worker.overrides import overridden
+from worker.provider import Provider
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 LIFECYCLE = (ROOT / "docs" / "call_lifecycle.md").read_text(encoding="utf-8")
+WAITING = (ROOT / "docs" / "waiting.md").read_text(encoding="utf-8")
 EXPECTED = {
     "README.md",
     "CHANGELOG.md",
     "why.md",
     "call_lifecycle.md",
     "operations.md",
+    "waiting.md",
     "adding_a_provider.md",
 }
 
@@ -92,6 +97,36 @@ def test_every_setting_is_one(path: Path) -> None:
     found = environment.read(dict.fromkeys(whole, "no such file"), Settings)
 
     assert [problem for problem in found.problems if "is not a setting" in problem] == []
+
+
+def test_the_defaults_of_waiting_are_those_in_force() -> None:
+    """A provider that declares nothing stays as it is when each is set to what is told."""
+    told = {
+        name: value
+        for row in table(WAITING, "setting")
+        for name, value in zip(
+            re.findall(r"(?:NARROWS_|__)([A-Z_]+)`", row[0]), SPAN.findall(row[1]), strict=False
+        )
+    }
+    fleet, each = Settings.model_fields, ProviderSettings.model_fields
+    plain = Provider(name="plain", base_url="https://api.example.org")
+    chosen = {name.lower(): value for name, value in told.items() if name.lower() in each}
+
+    assert len(told) > 10
+    assert {name.lower() for name in told} <= {*fleet, *each}
+    assert [
+        name for name in told if name.lower() in fleet and float(told[name]) != fleet[name.lower()].default
+    ] == []
+    assert overridden(plain, ProviderSettings.model_validate(chosen)) == plain
+
+
+def test_the_numbers_of_waiting_are_those_in_the_code() -> None:
+    """Each by the name of its constant, in Python or in Lua."""
+    rows = table(WAITING, "number")
+    told = {(row[2], float(row[0])) for row in rows}
+
+    assert len(rows) > 10
+    assert {(where, constant(where)) for _, _, where in rows} == told
 
 
 def test_every_metric_is_told_and_every_metric_told_is_one() -> None:
@@ -225,6 +260,16 @@ def metrics() -> set[str]:
         for end in ("bucket", "count", "sum")
     }
     return names | parts
+
+
+def constant(where: str) -> float:
+    """The number whose name and file *where* has, as a page in docs writes them."""
+    name, link = SPAN.findall(where)[0], LINK.findall(where)[0]
+    path = (ROOT / "docs" / link).resolve().relative_to(ROOT)
+    if path.suffix == ".py":
+        return float(getattr(importlib.import_module(".".join(path.with_suffix("").parts)), name))
+    text = (ROOT / path).read_text(encoding="utf-8")
+    return float(re.findall(rf"^local {name} = ([\d.]+)", text, re.MULTILINE)[0])
 
 
 def table(text: str, first: str) -> list[list[str]]:

@@ -42,6 +42,13 @@ def test_a_provider_without_settings_is_as_declared() -> None:
         ("stale_if_error", "0", "caching", Caching(memory=300, redis=3600, stale_if_error=0)),
         ("max_concurrency", "4", "max_concurrency", 4),
         ("max_body", "1000", "max_body", 1000),
+        ("quota_spent", "fail", "quota", Quota(limit=10, zone="UTC", spent="fail")),
+        ("retry_budget", "0.5", "retry", Retry(budget=0.5)),
+        ("retry_budget", "0", "retry", Retry(budget=0.0)),
+        ("retry_floor", "0", "retry", Retry(floor=0)),
+        ("cooldown", "7", "cooldown", 7.0),
+        ("max_cooldown", "60", "max_cooldown", 60.0),
+        ("too_long", "wait", "too_long", "wait"),
     ],
 )
 def test_a_setting_replaces_what_it_names(name: str, value: str, field: str, expected: object) -> None:
@@ -51,3 +58,17 @@ def test_a_setting_replaces_what_it_names(name: str, value: str, field: str, exp
     assert getattr(changed, field) == expected
     others = set(Provider.__dataclass_fields__) - {field}
     assert all(getattr(changed, other) == getattr(DECLARED, other) for other in others)
+
+
+def test_a_quota_may_be_given_to_a_provider_that_declares_none() -> None:
+    """What becomes of calls when it is spent is a setting too, and none of a provider without a quota."""
+    bare = Provider(name="acme", base_url="https://acme.example")
+    env = {
+        "NARROWS_PROVIDERS__ACME__DAILY_QUOTA": "5",
+        "NARROWS_PROVIDERS__ACME__QUOTA_SPENT": "fail",
+        "NARROWS_PROVIDERS__OTHER__QUOTA_SPENT": "fail",
+    }
+    settings = Settings.load(env).providers
+
+    assert overridden(bare, settings["acme"]).quota == Quota(limit=5, spent="fail")
+    assert overridden(bare, settings["other"]).quota is None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.http.retry_after import reset_after, retry_after
+from worker.http.retry_after import Headroom, headroom, reset_after, retry_after
 
 NOW = 1_800_000_000.0
 
@@ -80,9 +80,51 @@ def test_a_reset_alone_is_no_retry_after() -> None:
     assert retry_after({"x-ratelimit-reset": "60"}, now=NOW) is None
 
 
+@pytest.mark.parametrize("family", ["x-ratelimit-", "x-rate-limit-", "ratelimit-"])
+@pytest.mark.parametrize(
+    ("remaining", "reset", "expected"),
+    [
+        ("7", "30", Headroom(7, 30.0)),
+        ("0", f"{NOW + 45:.0f}", Headroom(0, 45.0)),
+        (" 12 ", f"{(NOW + 45) * 1000:.0f}", Headroom(12, 45.0)),
+        ("3.0", "1.5", Headroom(3, 1.5)),
+        ("0", f"{NOW - 5:.0f}", Headroom(0, 0.0)),
+        ("7", "", None),
+        ("", "30", None),
+        ("-1", "30", None),
+        ("many", "30", None),
+        ("7", "never", None),
+    ],
+)
+def test_what_is_left_is_known_when_a_count_and_its_reset_are(
+    family: str, remaining: str, reset: str, expected: Headroom | None
+) -> None:
+    """One without the other says nothing that a bucket could use."""
+    headers = {f"{family}remaining": remaining, f"{family}reset": reset}
+    assert headroom(headers, now=NOW) == expected
+
+
+def test_a_count_of_one_family_is_not_read_with_the_reset_of_another() -> None:
+    """They may speak of different windows."""
+    assert headroom({"x-ratelimit-remaining": "7", "ratelimit-reset": "30"}, now=NOW) is None
+
+
+def test_a_reset_is_compared_with_the_provider_s_own_clock_when_it_tells_the_time() -> None:
+    """Ours may be wrong by minutes, and would make the pause too long or none at all."""
+    headers = {
+        "x-ratelimit-remaining": "0",
+        "x-ratelimit-reset": f"{NOW + 20:.0f}",
+        "date": formatdate(NOW, usegmt=True),
+    }
+    assert headroom(headers) == Headroom(0, 20.0)
+    assert reset_after(headers) == 20.0
+
+
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_header_can_raise_or_ask_for_less_than_nothing(value: str, date: str) -> None:
     """Whatever a provider writes, the wait is a number from zero up, or none."""
     for name in ("retry-after", "x-ratelimit-reset"):
         wait = reset_after({name: value, "date": date})
         assert wait is None or wait >= 0.0
+    left = headroom({"x-ratelimit-remaining": value, "x-ratelimit-reset": value, "date": date})
+    assert left is None or (left.left >= 0 and left.seconds >= 0.0)

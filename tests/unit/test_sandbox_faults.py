@@ -14,6 +14,7 @@ import urllib3
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from tests.sandbox import BUSY_BBL, ELSEWHERE, Sandbox, generated_rows
+from tests.sandbox.faults import FaultInvalid
 
 NYC = "nyc_open_data"
 PATH = "/resource/erm2-nwe9.json?$limit=3"
@@ -101,6 +102,22 @@ def test_throttling_says_nothing_of_when_to_come_back(sandbox: Sandbox, http: ur
 
     assert (bare.status, bare.headers.get("Retry-After")) == (429, None)
     assert (dated.status, dated.headers.get("Retry-After")) == (429, "7")
+
+
+def test_headers_stand_on_a_failure_or_on_the_right_answer(
+    sandbox: Sandbox, http: urllib3.PoolManager
+) -> None:
+    """Providers say what is left of their limits on both."""
+    left = {"X-RateLimit-Remaining": 0}
+    sandbox.control.fault(NYC, status=503, headers=left)
+    failed = get(http, sandbox)
+    sandbox.control.fault(NYC, mode="headed", headers=left)
+    well = get(http, sandbox)
+
+    assert (failed.status, failed.headers["X-RateLimit-Remaining"]) == (503, "0")
+    assert (well.status, well.headers["X-RateLimit-Remaining"]) == (200, "0")
+    with pytest.raises(FaultInvalid, match="headers is a JSON object"):
+        sandbox.control.fault(NYC, headers="x")
 
 
 def test_an_answer_being_worked_on_is_there_the_second_time(

@@ -117,6 +117,72 @@ def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
     assert "NARROWS_STATE_URL_FILE" in line
 
 
+API_KEYS = "NARROWS_PROVIDERS__SPOTIFY__API_KEYS"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'["{SECRET}-1", "{SECRET}-2"]',
+        f'  [ "{SECRET}-1 ", "", "{SECRET}-2" ]  ',
+        f"{SECRET}-1,{SECRET}-2",
+        f" {SECRET}-1 , {SECRET}-2, ",
+        f"{SECRET}-1\n{SECRET}-2\n",
+    ],
+)
+def test_several_keys_are_a_json_list_or_have_commas_or_line_breaks_between_them(
+    text: str, tmp_path: Path
+) -> None:
+    """As a variable or in a file, and no representation shows them."""
+    (tmp_path / "keys").write_text(text, encoding="utf-8")
+
+    given = [Settings.load({API_KEYS: text}), Settings.load({f"{API_KEYS}_FILE": str(tmp_path / "keys")})]
+
+    assert [settings.providers["spotify"].credentials for settings in given] == [
+        (f"{SECRET}-1", f"{SECRET}-2")
+    ] * 2
+    assert SECRET not in repr(given) + str(given) + repr(given[0].model_dump())
+    assert SECRET not in given[0].model_dump_json()
+
+
+def test_a_key_with_a_comma_in_it_needs_the_json_list() -> None:
+    """There a comma is a comma."""
+    settings = Settings.load({API_KEYS: '["a,b"]'})
+
+    assert settings.providers["spotify"].credentials == ("a,b",)
+
+
+def test_the_single_key_comes_first_and_no_key_twice() -> None:
+    """So that a deployment with one key adds the second without changing the first."""
+    settings = Settings.load({"NARROWS_PROVIDERS__SPOTIFY__API_KEY": "one", API_KEYS: "two,one,two"})
+
+    assert settings.providers["spotify"].credentials == ("one", "two")
+
+
+@pytest.mark.parametrize(
+    "text", [f'["{SECRET}"', f'["{SECRET}", 1]', f'[["{SECRET}"]]', "[]", '["", " "]', ",", " \n "]
+)
+def test_keys_that_are_none_are_refused_without_being_shown(text: str) -> None:
+    """A broken list must not become one odd key."""
+    (line,) = problems({API_KEYS: text})
+
+    assert line.startswith(f"{API_KEYS}: ")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["RETRY_BUDGET=1.1", "RETRY_BUDGET=-0.1", "RETRY_FLOOR=-1", "MAX_COOLDOWN=0", "COOLDOWN=inf",
+     "TOO_LONG=maybe", "QUOTA_SPENT=later", "DAILY_QUOTA=0"],
+)  # fmt: skip
+def test_a_limit_without_sense_is_refused(setting: str) -> None:
+    """By the variable's name."""
+    name, value = setting.split("=", 1)
+
+    (line,) = problems({f"NARROWS_PROVIDERS__SPOTIFY__{name}": value})
+
+    assert line.startswith(f"NARROWS_PROVIDERS__SPOTIFY__{name}: ")
+
+
 def test_a_missing_or_empty_secret_file_names_its_variable(tmp_path: Path) -> None:
     """The variable tells where to look; the file's content stays out of it."""
     (tmp_path / "empty").touch()

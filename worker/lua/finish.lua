@@ -24,7 +24,7 @@ ARGV        now ("" for this server's clock), nonce ("" for no report), outcome
 returns  {moved, fate}
          moved  the breaker's new state, or ""
          fate   as given, or "fenced" when the record is no longer ours, or "slow" for a retry beyond the
-                budget
+                budget, or before the turn of those that wait for it
 
 A throttled call keeps its place and is parked; the pause is the provider's. O(log n). Caller: worker/gate.py.
 ]]

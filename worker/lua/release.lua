@@ -30,6 +30,7 @@ local now, policy, prefix, worker = clock(ARGV[1]), policy_read(ARGV[2]), ARGV[3
 local horizon, most = tonumber(ARGV[6]), tonumber(ARGV[7])
 local indexes = { queued = KEYS[4], waiting = KEYS[5], parked = KEYS[6], slow = KEYS[7], released = KEYS[8] }
 local lot, idle, soon = KEYS[9], 500, 5
+local apart = horizon / 10  -- so much of the horizon is given for looking seldom
 
 redis.call('ZREMRANGEBYSCORE', KEYS[10], '-inf', now)
 if tonumber(ARGV[5]) > 0 then redis.call('ZADD', KEYS[10], now + 5000, worker .. '/' .. ARGV[5]) end
@@ -142,7 +143,7 @@ if redis.call('ZCARD', indexes.parked) > 0 then
   for _, bound in ipairs(bounds) do
     local by, count, ms = bound[1], bound[2], bound[3]
     if by == 'bucket' then
-      ms = rates > 0 and math.max(soon, next_fits + (under_way + gone - fits) / rates) or idle
+      ms = rates > 0 and math.max(apart, next_fits + (under_way + gone - fits) / rates) or idle
     end
     if count <= gone and (word == '' or ms > again) then word, again = by, ms end
   end

@@ -1,0 +1,312 @@
+"""One state for each call, whatever is done to it in whichever order, and whoever dies in between."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from redis import Redis
+
+from tests.integration.conftest import HeldClock
+from tests.integration.held import STRIDES, Held
+from worker.claim import Claim
+from worker.gate import Report
+from worker.provider import Breaker, Rate, Retry
+
+NAMES = ("t0", "t1", "t2")
+IDS, ANY = st.sampled_from(NAMES), st.integers(0, 100)
+LANES = st.sampled_from(sorted(STRIDES))
+STATES = ("queued", "running", "waiting", "parked", "slow")
+LEASE, GRACE = 30.0, 10.0
+
+
+@dataclass(eq=False)
+class Holder:
+    """A worker that believes it runs a call."""
+
+    claim: Claim
+    report: Report | None
+    until: int
+
+
+class Fleet(RuleBasedStateMachine):
+    """Workers, producers and a broker that loses and doubles messages, around the real scripts."""
+
+    state: Redis
+    clock: HeldClock
+
+    @initialize(rate=st.sampled_from([None, 0.5, 20.0]), breaker=st.booleans(), budget=st.booleans())
+    def opened(self, *, rate: float | None, breaker: bool, budget: bool) -> None:
+        """A provider with some of the rules."""
+        self.held = Held(
+            self.state,
+            self.clock,
+            rate=Rate(calls=rate, burst=1) if rate else None,
+            breaker=Breaker(failures=2 if breaker else None, reset_after=20),
+            retry=Retry(budget=0.1 if budget else None, floor=1),
+            max_concurrency=3,
+        )
+        self.broker: Counter[str] = Counter()
+        self.holders: list[Holder] = []
+        self.alive: set[str] = set()
+
+    @rule(
+        task_id=IDS,
+        lane=LANES,
+        later=st.sampled_from([None, None, 0, 700, 5000]),
+        expires=st.sampled_from([None, None, None, 3000]),
+        published=st.sampled_from([True, True, False]),
+    )
+    def enqueue(
+        self, task_id: str, lane: str, later: int | None, expires: int | None, *, published: bool
+    ) -> None:
+        """A producer, which may die before it publishes."""
+        now = self.clock.ms
+        due, ends = (None if ms is None else now + ms for ms in (later, expires))
+        publish = self.held.records.write(task_id, "[]", due, lane=lane, expires=ends)
+        self.alive.add(task_id)
+        self.broker[task_id] += publish and published
+
+    @rule(task_ids=st.sets(IDS, min_size=1), lane=LANES)
+    def park(self, task_ids: set[str], lane: str) -> None:
+        """A producer of many calls."""
+        new = self.held.records.park([(task_id, "[]") for task_id in sorted(task_ids)], lane=lane)
+        assert new == len(task_ids - self.alive)
+        self.alive |= task_ids
+
+    @rule(
+        task_id=IDS,
+        patience=st.sampled_from([0.0, 0.5]),
+        claim_only=st.booleans(),
+        dies=st.sampled_from([False, False, True]),
+    )
+    def deliver(self, task_id: str, patience: float, *, claim_only: bool, dies: bool) -> None:
+        """A worker gets a message, or one copy too many; what it hears it may not live to act upon."""
+        self.broker[task_id] = max(0, self.broker[task_id] - 1)
+        before = self.record(task_id)
+        claim = Claim(home="acme", task_id=task_id, recorded=True, lease=LEASE)
+        report = None
+        if claim_only:
+            word = self.held.gate.claim(claim)
+        else:
+            decision, asked = self.held.gate.begin(claim, patience=patience, lease=LEASE)
+            word, report = decision.word, asked if decision.word == "admit" else None
+        if word == "revoked":
+            self.held.end(None, claim, "end")
+            self.ended(task_id)
+        if not claim.token:
+            assert word in {"duplicate", "gone", "revoked"}
+            return
+        assert before["state"] == "queued"
+        assert all(other.until <= self.clock.ms for other in self.of(task_id))
+        holder = Holder(claim, report, self.clock.ms + round(LEASE * 1000))
+        self.holders.append(holder)
+        if word not in {"admit", "ok"} and not dies:
+            self.settle(holder, "park", "neutral", 0.0)
+
+    @precondition(lambda self: self.holders)
+    @rule(
+        which=ANY,
+        fate=st.sampled_from(["end", "park", "wait", "retry", "dead", "keep"]),
+        outcome=st.sampled_from(["success", "failure", "neutral", "throttled", "refused"]),
+        wait=st.sampled_from([0.0, 1.0, 8.0]),
+    )
+    def finish(self, which: int, fate: str, outcome: str, wait: float) -> None:
+        """A worker tells what came of its call."""
+        self.settle(self.holders[which % len(self.holders)], fate, outcome, wait)
+
+    def settle(self, holder: Holder, fate: Any, outcome: Any, wait: float) -> None:
+        """Finish, and check what it became."""
+        task_id, current = holder.claim.task_id, self.holds(holder)
+        if holder.report:
+            holder.report.outcome, holder.report.pause = outcome, wait
+        report, holder.report = holder.report, None
+        became = self.held.end(report, holder.claim, fate, wait=wait, letter="{}", reason="why")
+        if fate == "keep":
+            return
+        self.holders.remove(holder)
+        assert (became == "fenced") != current
+        if current and fate in {"end", "dead"}:
+            self.ended(task_id)
+        if current and fate == "retry":
+            assert became in {"retry", "slow"}
+
+    @precondition(lambda self: self.holders)
+    @rule(which=ANY)
+    def ask_again(self, which: int) -> None:
+        """A task makes its next call, or waits a moment in its slot and asks again."""
+        holder = self.holders[which % len(self.holders)]
+        current, revoked = self.holds(holder), "revoked" in self.record(holder.claim.task_id)
+        if holder.report:
+            self.held.end(holder.report, holder.claim, "keep")
+        decision, report = self.held.gate.begin(holder.claim, lease=LEASE)
+        holder.report = report if decision.word == "admit" else None
+        if not current or revoked:
+            assert decision.word in {"fenced", "gone", "revoked", "duplicate"}
+            return
+        assert decision.word not in {"fenced", "gone", "revoked", "duplicate"}
+        holder.until = self.clock.ms + round(LEASE * 1000)
+
+    @rule(published=st.sampled_from([True, True, True, False]))
+    def look(self, *, published: bool) -> None:
+        """A releaser, which may die before it publishes."""
+        for call in self.held.look(2).calls:
+            if published and not call.expired:
+                self.broker[call.task_id] += 1
+            elif published:
+                assert self.held.records.cancel(call.task_id)[0] == "queued"
+                self.ended(call.task_id)
+
+    @rule(published=st.sampled_from([True, True, True, False]))
+    def sweep(self, *, published: bool) -> None:
+        """A reconciler, which may die before it publishes."""
+        for found in self.held.records.orphans(grace=GRACE, depth=self.broker.total()):
+            if found.kind == "poison":
+                claim = Claim(home="acme", task_id=found.task_id, token=found.token)
+                until = self.clock.ms + round(3 * GRACE * 1000)
+                assert all(other.until <= self.clock.ms for other in self.of(found.task_id))
+                self.holders.append(Holder(claim, None, until))
+                if published:
+                    self.settle(self.holders[-1], "dead", "neutral", 0.0)
+            elif published:
+                self.broker[found.task_id] += 1
+
+    @rule(task_id=IDS)
+    def revoke(self, task_id: str) -> None:
+        """A caller changes its mind."""
+        state, message = self.held.records.cancel(task_id)
+        assert bool(message) == (state in {"queued", "waiting", "parked", "slow"})
+        if message:
+            self.ended(task_id)
+
+    @rule(what=st.sampled_from(["beat", "crash", "lose"]), which=ANY)
+    def chance(self, what: str, which: int) -> None:
+        """The heartbeat of all workers; a worker is gone; the broker loses a message."""
+        if what == "beat":
+            current = [holder for holder in self.holders if self.holds(holder)]
+            claims = [holder.claim for holder in self.holders]
+            assert self.held.records.extend(claims, lease=LEASE) == len(current)
+            for holder in current:
+                holder.until = self.clock.ms + round(LEASE * 1000)
+        elif what == "crash" and self.holders:
+            self.holders.pop(which % len(self.holders))
+        elif what == "lose" and self.broker.total():
+            queued = sorted(self.broker.elements())
+            self.broker[queued[which % len(queued)]] -= 1
+
+    @rule(ms=st.sampled_from([1, 100, 1100, 6000, 31_000, 61_000]))
+    def passes(self, ms: int) -> None:
+        """Time does."""
+        self.clock.ms += ms
+
+    @invariant()
+    def each_call_stands_in_the_index_of_its_state_and_in_no_other(self) -> None:
+        """With the score that its record says."""
+        at = self.held.keys
+        for task_id in NAMES:
+            record = self.record(task_id)
+            state = record.get("state", "")
+            assert (state in STATES) == (task_id in self.alive), (task_id, state)
+            found = {name: self.state.zscore(getattr(at, name), task_id) for name in STATES}
+            assert [name for name in STATES if found[name] is not None] == [state] * (state in STATES)
+            scored = {"parked": "place", "running": "lease_until", "waiting": "due_at", "slow": "due_at"}
+            if state in scored:
+                assert found[state] == float(record[scored[state]])
+
+    @invariant()
+    def only_queued_calls_are_released(self) -> None:
+        """What left the line is on its way to a worker, or with one."""
+        at = self.held.keys
+        assert set(self.state.zrange(at.released, 0, -1)) <= set(self.state.zrange(at.queued, 0, -1))
+
+    @invariant()
+    def the_lot_counts_who_stands_in_it(self) -> None:
+        """Each lane's number, and a last place that nobody in it is behind."""
+        lot: Any = self.state.hgetall(self.held.keys.lot)
+        parked: Any = self.state.zrange(self.held.keys.parked, 0, -1, withscores=True)
+        lanes = [(self.record(task_id.decode())["lane"], place) for task_id, place in parked]
+        for lane in STRIDES:
+            places = [place for name, place in lanes if name == lane]
+            assert int(lot.get(f"in_{lane}".encode(), 0)) == len(places)
+            assert len(set(places)) == len(places)
+            last = max(float(lot.get(name.encode(), 0)) for name in (lane, "now"))
+            assert max(places, default=0.0) <= last
+
+    @invariant()
+    def each_lease_is_of_one_call_that_left(self) -> None:
+        """A place that nobody holds is given back in the end, and none is held twice."""
+        leases: Any = self.state.zrange(self.held.keys.leases, 0, -1)
+        held = {holder.report.nonce.encode() for holder in self.holders if holder.report}
+        assert held <= set(leases) | self.expired()
+        assert self.state.zcount(self.held.keys.leases, self.clock.ms + 1, "+inf") <= 3
+
+    def expired(self) -> set[bytes]:
+        """Leases that ran out and were cleared away."""
+        return {
+            h.report.nonce.encode() for h in self.holders if h.report and h.until <= self.clock.ms + 60_000
+        }
+
+    def teardown(self) -> None:
+        """Nothing is lost: left to themselves, all calls come to an end."""
+        if not hasattr(self, "held"):
+            return
+        self.holders.clear()
+        for _ in range(60):
+            if not self.alive:
+                break
+            self.clock.ms += 120_000
+            self.sweep(published=True)
+            self.look(published=True)
+            for task_id in list((+self.broker).elements()):
+                self.broker[task_id] -= 1
+                _, report, claim = self.held.begin(task_id, patience=10.0, lease=LEASE)
+                report.outcome = "success"
+                if claim.token or self.record(task_id).get("revoked"):
+                    self.held.end(report, claim, "end")
+                    self.ended(task_id)
+        assert not self.alive
+        at = self.held.keys
+        assert not any(self.state.zcard(key) for key in at.indexes)
+
+    def record(self, task_id: str) -> dict[str, str]:
+        return self.held.records.get(task_id)
+
+    def of(self, task_id: str) -> list[Holder]:
+        return [holder for holder in self.holders if holder.claim.task_id == task_id]
+
+    def holds(self, holder: Holder) -> bool:
+        """Whether the call is still that worker's."""
+        record = self.record(holder.claim.task_id)
+        return record.get("state") == "running" and record["token"] == str(holder.claim.token)
+
+    def ended(self, task_id: str) -> None:
+        self.alive.discard(task_id)
+
+
+def test_each_call_has_one_state_and_none_is_lost(state: Redis, clock: HeldClock) -> None:
+    """Producers, workers, releasers and reconcilers in any order; any of them may die at any step."""
+
+    class Here(Fleet):
+        pass
+
+    Here.state, Here.clock = state, clock
+    run_state_machine_as_test(
+        Here,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=50,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )
