@@ -33,12 +33,12 @@ class RedisWork:
         return self._memory_now() - self._memory
 
     def per_call(self, calls: int) -> dict[str, float]:
-        """For each of *calls*: scripts, how often Celery listens for the result, all commands, and memory."""
+        """For each of *calls*: scripts, what Celery asks to hear of its result, all commands, and memory."""
         made = self.commands()
         return {
             "scripts": made["evalsha"] / calls,
-            "Celery's (un)subscribing": (made["subscribe"] + made["unsubscribe"]) / calls,
-            "all commands, those in scripts too": made.total() / calls,
+            "of Celery's result client": (made["subscribe"] + made["unsubscribe"]) / calls,
+            "commands, scripts' own too": made.total() / calls,
             "Redis memory, bytes": self.memory() / calls,
         }
 

@@ -24,12 +24,11 @@ from urllib.request import urlopen
 
 from redis import Redis
 
-from config.celery import celery_settings
 from config.queues import UPKEEP
 from config.settings import settings
 from tests.sandbox import Player, Sandbox
 from worker import registry
-from worker.application import app
+from worker.application import _configuration, app
 from worker.engine import engine
 from worker.stack.child import Program
 from worker.stack.embedded import EmbeddedValkey
@@ -129,7 +128,7 @@ class Ground:
         os.environ.update(env)
         settings.cache_clear()
         engine.cache_clear()
-        app.config_from_object(celery_settings(settings()), force=True)
+        app.config_from_object(_configuration(), force=True)
         app.close()
         app.amqp._producer_pool = None
         app._backend_cache, app._local = None, threading.local()

@@ -7,16 +7,15 @@ from math import floor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from worker.provider import Retry
 
-__all__ = ["FIELDS", "Budget", "read"]
+__all__ = ["Budget", "read"]
 
-FIELDS = ("since", "calls", "retries", "calls_before", "retries_before")
-"""What is read of the budget's hash, in the order that :func:`read` takes."""
+SLOT, SLOTS = 2000, 30
+"""Milliseconds that are counted together, and how many of them make a minute."""
 
-MINUTE = 60_000
 _ROUNDING = 1e-9
 
 
@@ -28,30 +27,29 @@ class Budget:
         most: None when retries are not bounded.
     """
 
-    calls: float
-    retries: float
+    calls: int
+    retries: int
     most: float | None
 
     @property
     def left(self) -> int | None:
         """How many more retries there is room for; None when they are not bounded."""
-        return None if self.most is None else max(0, floor(self.most - self.retries + _ROUNDING))
+        return None if self.most is None else max(0, floor(self.most + _ROUNDING) - self.retries)
 
     @property
     def pace(self) -> float:
         """Calls per second."""
-        return self.calls * 1000 / MINUTE
+        return self.calls * 1000 / (SLOT * SLOTS)
 
 
-def read(retry: Retry, fields: Sequence[bytes | None], now: int) -> Budget:
-    """The budget at *now*, ms since the epoch, from what Redis keeps in :data:`FIELDS`."""
-    since, calls, retries, calls_before, retries_before = (float(field or 0) for field in fields)
-    turns = floor((now - since) / MINUTE)
-    if turns >= 1:
-        before = (calls, retries) if turns == 1 else (0.0, 0.0)
-        calls, retries, (calls_before, retries_before) = 0.0, 0.0, before
-        since += turns * MINUTE
-    inside = 1 - (now - since) / MINUTE
-    made, retried = calls + calls_before * inside, retries + retries_before * inside
+def read(retry: Retry, counted: Mapping[bytes, bytes], now: int) -> Budget:
+    """The budget at *now*, ms since the epoch, from what Redis keeps."""
+    slot, made, retried = now // SLOT, 0, 0
+    for field, number in counted.items():
+        age = slot - int(field[1:])
+        if field[:1] == b"r":
+            retried += int(number) if age <= SLOTS else 0
+        else:
+            made += int(number) if age < SLOTS else 0
     most = max(float(retry.floor), retry.budget * made) if retry.budget else None
     return Budget(calls=made, retries=retried, most=most)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from worker.snapshot import Standing
 
-__all__ = ["LONG_OPEN", "LOW_QUOTA", "Concern", "concerns"]
+__all__ = ["LONG_OPEN", "LOW_QUOTA", "Concern", "Kind", "concerns"]
 
 LONG_OPEN = 300.0
 """Seconds: an outage that a breaker rides out by itself is shorter."""

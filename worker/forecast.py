@@ -11,12 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import floor, inf
-from typing import TYPE_CHECKING
+from math import ceil, floor, inf
 from zoneinfo import ZoneInfo
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["Line", "Source", "quota_ends", "slipping"]
 
@@ -65,6 +61,26 @@ class _Shift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Day:
+    """The shifts of the day that is *number* days from today."""
+
+    number: int
+    start: float
+    end: float
+    shifts: tuple[_Shift, ...]
+
+    @property
+    def served(self) -> float:
+        """Calls that are let out on it."""
+        return sum(shift.by(self.end) for shift in self.shifts)
+
+    @property
+    def usual(self) -> bool:
+        """Whether nothing holds a source back, so that the next day is like it."""
+        return all(shift.start == self.start for shift in self.shifts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """A provider as those who stand in line for it see it.
 
@@ -84,36 +100,39 @@ class Line:
         """About when the one at *place*, counted from 1, is served; None when nobody can say."""
         if self.opens_at == inf or not self.sources:
             return None
-        missing = float(place)
-        for start, end, shifts in self._days():
-            served = sum(shift.by(end) for shift in shifts)
-            if served >= missing - _ENOUGH:
-                return _reached(shifts, missing, start, end)
-            missing -= served
+        missing, day = float(place), self._today()
+        while day.number < MOST_DAYS:
+            if day.served >= missing - _ENOUGH:
+                return _reached(day, missing)
+            alike = ceil((missing - _ENOUGH) / day.served) - 1 if day.number and day.usual else 1
+            missing -= alike * day.served
+            day = self._after(day, alike)
         return None
 
     def today(self) -> float:
         """How many are served before the day ends; ``inf`` without a quota."""
-        if self.day_end is None:
-            return inf
-        _, end, shifts = next(self._days())
-        return sum(shift.by(end) for shift in shifts)
+        return inf if self.day_end is None else self._today().served
 
-    def _days(self) -> Iterator[tuple[float, float, list[_Shift]]]:
-        """Start, end and shifts of this day and of those that follow, as far as they count."""
-        start, end = self.at, inf if self.day_end is None else self.day_end
+    def _today(self) -> _Day:
+        end = inf if self.day_end is None else self.day_end
         given = [(source.tokens, _most(source.left)) for source in self.sources]
-        for number in range(MOST_DAYS):
-            shifts = [
-                self._shift(source, start, tokens, most)
-                for source, (tokens, most) in zip(self.sources, given, strict=True)
-            ]
-            yield start, end, shifts
-            given = [
-                (source.burst if shift.by(end) >= shift.most else 0.0, _most(source.daily))
-                for source, shift in zip(self.sources, shifts, strict=True)
-            ]
-            start, end = end, self._midnight(number + 1)
+        return self._day(0, self.at, end, given)
+
+    def _after(self, day: _Day, days: int) -> _Day:
+        """The day that many days after *day*; whose quota was spent has had time to fill its bucket."""
+        given = [
+            (source.burst if shift.by(day.end) >= shift.most else 0.0, _most(source.daily))
+            for source, shift in zip(self.sources, day.shifts, strict=True)
+        ]
+        number = day.number + days
+        return self._day(number, self._midnight(number - 1), self._midnight(number), given)
+
+    def _day(self, number: int, start: float, end: float, given: list[tuple[float, float]]) -> _Day:
+        shifts = [
+            self._shift(source, start, tokens, most)
+            for source, (tokens, most) in zip(self.sources, given, strict=True)
+        ]
+        return _Day(number=number, start=start, end=end, shifts=tuple(shifts))
 
     def _shift(self, source: Source, start: float, tokens: float, most: float) -> _Shift:
         """The bucket goes on filling while the source may not be used, up to its burst."""
@@ -123,6 +142,8 @@ class Line:
 
     def _midnight(self, days: int) -> float:
         """The end of the day that many days from now; days of 23 and 25 hours come out right."""
+        if days > MOST_DAYS:
+            return inf
         end = datetime.fromtimestamp(self.day_end or self.at, ZoneInfo(self.zone))
         return (end + timedelta(days=days)).timestamp()
 
@@ -155,15 +176,15 @@ def _most(quota: int | None) -> float:
     return inf if quota is None else float(quota)
 
 
-def _reached(shifts: list[_Shift], wanted: float, start: float, end: float) -> float:
-    """The first moment between *start* and *end* at which *shifts* have let out as many as are *wanted*."""
+def _reached(day: _Day, wanted: float) -> float:
+    """The first moment of *day* at which its shifts have let out as many as are *wanted*."""
 
     def enough(moment: float) -> bool:
-        return sum(shift.by(moment) for shift in shifts) >= wanted - _ENOUGH
+        return sum(shift.by(moment) for shift in day.shifts) >= wanted - _ENOUGH
 
-    low, high = start, min(end, start + 1.0)
+    low, high = day.start, min(day.end, day.start + 1.0)
     while not enough(high):
-        low, high = high, min(end, start + 2 * (high - start))
+        low, high = high, min(day.end, day.start + 2 * (high - day.start))
     if enough(low):
         return low
     for _ in range(_HALVINGS):

@@ -10,7 +10,7 @@ integer milliseconds since the epoch on Redis's own clock. Expiry only collects 
                                             quota_until, refused_until, factor, …
                                             (see lua/limits.lua), of the first credential
     narrows:{p}:limits:<print>      hash    the same of a further credential               for good
-    narrows:{p}:budget              hash    calls and retries of two minutes               for good
+    narrows:{p}:budget              hash    calls and retries of the last minute           a minute
     narrows:{p}:lot                 hash    who leaves next (see lua/lot.lua)              for good
     narrows:{p}:workers             zset    <worker>/<slots> -> until when                 5 s after a look
     narrows:{p}:leases              zset    call nonce -> lease end                        while calls run

@@ -115,8 +115,10 @@ def _look(app: Any, task_id: str) -> Whereabouts | None:
 
 
 def _waiting(found: Whereabouts, meta: dict[str, Any]) -> dict[str, Any]:
-    """What a reader is told beside what is stored."""
-    why = _kind(found, meta["result"])(str(found))
+    """What a reader is told beside what is stored; of a call that failed also what it failed with."""
+    stored = meta["result"]
+    cause = f" · {stored}" if stored and found.state != "parked" else ""
+    why = _kind(found, stored)(f"{found}{cause}")
     if isinstance(why, errors.CallDeferred):
         why.provider, why.wait = found.provider, max(0.0, (found.expected or found.at) - found.at)
     return {"task_id": found.task_id, "status": states.RETRY, "result": why, "waiting": found.as_dict()}

@@ -52,7 +52,7 @@ class View:
         ask.zrange(at.probes, 0, -1, withscores=True)
         for key in self.limits:
             ask.hmget(key, limits.FIELDS)
-        ask.hmget(at.budget, budget.FIELDS)
+        ask.hgetall(at.budget)
         ask.zrange(at.leases, 0, -1, withscores=True)
         ask.zrange(at.workers, 0, -1, withscores=True)
         for index in (at.queued, at.running, at.waiting, at.parked, at.slow, at.released):

@@ -66,9 +66,10 @@ class Whereabouts:
 
     def _parts(self) -> list[str]:
         if self.state == "unknown":
-            return [
-                f"no call {self.task_id!r} is known: it never was, or it ended and nothing of it was kept"
-            ]
+            ways = (
+                "it never was, ended without a trace, or was sent by bare name and not seen by a worker yet"
+            )
+            return [f"no call {self.task_id!r} is known: {ways}"]
         place = " ".join(part for part in (self.provider, self._because(), self.outcome) if part)
         return [place, *self._when()]
 

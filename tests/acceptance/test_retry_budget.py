@@ -107,8 +107,7 @@ def _settled(ground: Ground) -> bool:
 def _two_minutes_later(ground: Ground) -> None:
     """Have all that was counted be two minutes old."""
     with ground.client() as state:
-        if state.exists(AT.budget):
-            state.hincrby(AT.budget, "since", -120_000)
+        state.delete(AT.budget)
 
 
 def _done_in_time(ground: Ground, calls: list[AsyncResult[int]]) -> bool:

@@ -54,10 +54,10 @@ def within(moments: list[int], first: int, last: int) -> int:
 
 @many
 @given(calls=st.lists(CALLS, min_size=10, max_size=80))
-def test_no_minute_sees_more_than_twice_the_budget_of_retries(
+def test_no_minute_sees_more_retries_than_its_calls_allow(
     state: Redis, clock: HeldClock, calls: list[tuple[int, bool]]
 ) -> None:
-    """However unevenly calls come and fail: that is how exact two counters are at their worst."""
+    """However unevenly calls come and fail."""
     outage = Outage(state, clock)
 
     for n, (gap, fails) in enumerate(calls):
@@ -66,8 +66,8 @@ def test_no_minute_sees_more_than_twice_the_budget_of_retries(
         outage.call(f"t{n}", fails=fails)
 
     for last in outage.granted:
-        made = within(outage.calls, last - 120_000, last)
-        assert within(outage.granted, last - 59_999, last) <= 2 * max(FLOOR, RATIO * made)
+        made = within(outage.calls, last - 59_999, last)
+        assert within(outage.granted, last - 59_999, last) <= max(FLOOR, RATIO * made)
 
 
 @few
@@ -75,7 +75,7 @@ def test_no_minute_sees_more_than_twice_the_budget_of_retries(
 def test_in_a_steady_stream_retries_are_a_fifth_of_the_calls(
     state: Redis, clock: HeldClock, gap: int, every: int
 ) -> None:
-    """Exact to one retry once the first minute is over, and used to the full when that many fail."""
+    """Never more, and used to the full when that many fail."""
     outage = Outage(state, clock)
 
     for n in range(150_000 // gap):
@@ -85,9 +85,9 @@ def test_in_a_steady_stream_retries_are_a_fifth_of_the_calls(
 
     for last in outage.granted:
         made, granted = (within(all_, last - 59_999, last) for all_ in (outage.calls, outage.granted))
-        assert granted <= max(FLOOR, RATIO * made) + 1
+        assert granted <= max(FLOOR, RATIO * made)
     made, granted = (within(all_, clock.ms - 59_999, clock.ms) for all_ in (outage.calls, outage.granted))
-    assert granted >= max(FLOOR, RATIO * made) - 2
+    assert granted >= max(FLOOR, RATIO * made) - 3
 
 
 def test_beyond_the_budget_a_failed_call_goes_to_the_slow_lane(state: Redis, clock: HeldClock) -> None:

@@ -222,6 +222,27 @@ def test_a_running_call_hears_of_its_revocation_at_its_next_begin(records: Recor
     assert gate.begin(runner)[0].word == "revoked"
 
 
+def test_a_copy_of_a_running_call_is_not_told_of_its_revocation(records: Records, gate: Gate) -> None:
+    """It would show the caller REVOKED while the call goes on, and may yet be answered."""
+    records.write("t1", "[]")
+    gate.begin(claim())
+    records.cancel("t1")
+
+    assert gate.begin(claim())[0].word == "duplicate"
+
+
+def test_a_late_copy_does_not_revoke_a_call_that_was_answered(records: Records, gate: Gate) -> None:
+    """It was revoked while it ran, too late; the answer stands."""
+    records.write("t1", "[]")
+    runner = claim()
+    runner.silent = True
+    _, report = gate.begin(runner)
+    records.cancel("t1")
+    gate.finish(report, runner, "end")
+
+    assert gate.begin(claim())[0].word == "duplicate"
+
+
 def test_a_call_for_later_waits_without_a_message(records: Records, state: Redis) -> None:
     """An ETA is a waiting record, not a message in some worker's memory."""
     publish = records.write("t1", "[]", due=99_999_999_999_999)

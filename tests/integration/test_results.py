@@ -90,6 +90,7 @@ def test_a_task_that_failed_keeps_the_kind_of_its_failure(here: Deployment, app:
     assert result.state == states.RETRY
     assert isinstance(result.info, errors.ProviderUnavailable)
     assert str(result.info).startswith(f"waiting · {NAME} upstream_error · about ")
+    assert str(result.info).endswith(" · it answered 503")
 
 
 def test_what_is_queued_or_runs_is_as_celery_has_it(here: Deployment, app: Celery) -> None:

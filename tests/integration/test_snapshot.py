@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from typing import get_args
 
 import pytest
 from pydantic import SecretStr
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config.settings import ProviderSettings
+from tasks.upkeep import EVENTS
 from tests.integration.conftest import HeldClock
 from tests.integration.deployment import NAME, Deployment, letter
 from worker.claim import Claim
 from worker.cli.desk import Desk
-from worker.concerns import concerns
+from worker.concerns import Kind, concerns
 from worker.gate import Gate
 from worker.keys import keys
 from worker.limits import forget
@@ -305,20 +307,17 @@ def test_failures_beyond_the_retry_budget_are_slow_and_parked(redis_url: str) ->
     assert (round(found.budget.retries), found.budget.left) == (2, 0)
 
 
-def test_the_budget_of_the_minute_before_counts_with_what_is_left_of_it(
-    redis_url: str, clock: HeldClock
-) -> None:
-    """As the script reads it; after two minutes nothing is left."""
+def test_a_retry_counts_for_a_minute(redis_url: str, clock: HeldClock) -> None:
+    """As the script counts it."""
     here = Deployment(url=redis_url, chosen=ProviderSettings(retry_floor=2, burst=50))
-    clock.ms -= 90_000
+    clock.ms -= 50_000
     fail(here, "t1", gate=here.gate(now=clock))
-    half = standing(here).budget
+    inside = standing(here).budget
     here.engine.state.flushall()
-    clock.ms -= 60_000
+    clock.ms -= 20_000
     fail(here, "t2", gate=here.gate(now=clock))
 
-    assert 0.4 < half.retries <= 0.5
-    assert half.left == 1
+    assert (inside.retries, inside.left) == (1, 1)
     assert standing(here).budget.retries == 0
 
 
@@ -452,3 +451,32 @@ def test_a_look_is_one_round_trip_and_writes_nothing(pooled: Deployment) -> None
 
     assert state.info("stats")["total_reads_processed"] - read == 2  # the look and this question
     assert {key: state.dump(key) for key in state.keys("*")} == before
+
+
+def test_as_many_calls_as_are_allowed_hold_the_line(redis_url: str) -> None:
+    """Until one of them ends, and nobody knows when."""
+    here = Deployment(url=redis_url, chosen=ProviderSettings(max_concurrency=2))
+    gate = here.gate()
+    reports = [gate.begin(Claim())[1] for _ in range(2)]
+    full = standing(here)
+    gate.finish(reports[0], Claim())
+
+    assert full.hold == ("concurrency", None)
+    assert standing(here).hold[0] != "concurrency"
+
+
+def test_a_probe_under_way_holds_the_line(here: Deployment, clock: HeldClock) -> None:
+    """What it hears decides for all."""
+    clock.ms -= 70_000
+    here.call("failure", times=5, gate=here.gate(now=clock))
+    here.gate().begin(Claim())
+
+    found = standing(here)
+
+    assert (found.breaker, found.probes) == ("half_open", 1)
+    assert found.hold == ("probing", None)
+
+
+def test_every_concern_has_a_line_in_the_log() -> None:
+    """Or beat would fail over the first one that has none."""
+    assert set(get_args(Kind)) == set(EVENTS)

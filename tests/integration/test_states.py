@@ -26,9 +26,15 @@ from worker.provider import Breaker, Rate, Retry
 
 NAMES = ("t0", "t1", "t2")
 IDS, ANY = st.sampled_from(NAMES), st.integers(0, 100)
+MOMENTS = st.sampled_from([0, 1, 100, 1100, 6000, 31_000])
+FATES = st.tuples(
+    st.sampled_from(["end", "park", "wait", "retry", "dead", "keep"]),
+    st.sampled_from(["success", "failure", "neutral", "throttled", "refused"]),
+    st.sampled_from([0.0, 1.0, 8.0]),
+)
 LANES = st.sampled_from(sorted(STRIDES))
 STATES = ("queued", "running", "waiting", "parked", "slow")
-LEASE, GRACE = 30.0, 10.0
+LEASE, GRACE, MOST = 30.0, 10.0, 3
 
 
 @dataclass(eq=False)
@@ -55,16 +61,18 @@ class Fleet(RuleBasedStateMachine):
             rate=Rate(calls=rate, burst=1) if rate else None,
             breaker=Breaker(failures=2 if breaker else None, reset_after=20),
             retry=Retry(budget=0.1 if budget else None, floor=1),
-            max_concurrency=3,
+            max_concurrency=MOST,
         )
         self.broker: Counter[str] = Counter()
         self.holders: list[Holder] = []
         self.alive: set[str] = set()
+        for task_id in NAMES:
+            self.enqueue(task_id, "interactive", None, None, published=True)
 
     @rule(
         task_id=IDS,
         lane=LANES,
-        later=st.sampled_from([None, None, 0, 700, 5000]),
+        later=st.sampled_from([None, None, None, 0, 700]),
         expires=st.sampled_from([None, None, None, 3000]),
         published=st.sampled_from([True, True, False]),
     )
@@ -103,7 +111,7 @@ class Fleet(RuleBasedStateMachine):
             decision, asked = self.held.gate.begin(claim, patience=patience, lease=LEASE)
             word, report = decision.word, asked if decision.word == "admit" else None
         if word == "revoked":
-            self.held.end(None, claim, "end")
+            assert self.held.end(None, claim, "end") == ("fenced" if before["state"] == "ended" else "end")
             self.ended(task_id)
         if not claim.token:
             assert word in {"duplicate", "gone", "revoked"}
@@ -116,15 +124,10 @@ class Fleet(RuleBasedStateMachine):
             self.settle(holder, "park", "neutral", 0.0)
 
     @precondition(lambda self: self.holders)
-    @rule(
-        which=ANY,
-        fate=st.sampled_from(["end", "park", "wait", "retry", "dead", "keep"]),
-        outcome=st.sampled_from(["success", "failure", "neutral", "throttled", "refused"]),
-        wait=st.sampled_from([0.0, 1.0, 8.0]),
-    )
-    def finish(self, which: int, fate: str, outcome: str, wait: float) -> None:
+    @rule(which=ANY, fate=FATES)
+    def finish(self, which: int, fate: tuple[str, str, float]) -> None:
         """A worker tells what came of its call."""
-        self.settle(self.holders[which % len(self.holders)], fate, outcome, wait)
+        self.settle(self.holders[which % len(self.holders)], *fate)
 
     def settle(self, holder: Holder, fate: Any, outcome: Any, wait: float) -> None:
         """Finish, and check what it became."""
@@ -158,9 +161,10 @@ class Fleet(RuleBasedStateMachine):
         assert decision.word not in {"fenced", "gone", "revoked", "duplicate"}
         holder.until = self.clock.ms + round(LEASE * 1000)
 
-    @rule(published=st.sampled_from([True, True, True, False]))
-    def look(self, *, published: bool) -> None:
+    @rule(published=st.sampled_from([True, True, True, False]), ms=MOMENTS)
+    def look(self, ms: int = 0, *, published: bool) -> None:
         """A releaser, which may die before it publishes."""
+        self.clock.ms += ms
         for call in self.held.look(2).calls:
             if published and not call.expired:
                 self.broker[call.task_id] += 1
@@ -168,9 +172,10 @@ class Fleet(RuleBasedStateMachine):
                 assert self.held.records.cancel(call.task_id)[0] == "queued"
                 self.ended(call.task_id)
 
-    @rule(published=st.sampled_from([True, True, True, False]))
-    def sweep(self, *, published: bool) -> None:
+    @rule(published=st.sampled_from([True, True, True, False]), ms=MOMENTS)
+    def sweep(self, ms: int = 0, *, published: bool) -> None:
         """A reconciler, which may die before it publishes."""
+        self.clock.ms += ms
         for found in self.held.records.orphans(grace=GRACE, depth=self.broker.total()):
             if found.kind == "poison":
                 claim = Claim(home="acme", task_id=found.task_id, token=found.token)
@@ -205,57 +210,69 @@ class Fleet(RuleBasedStateMachine):
             queued = sorted(self.broker.elements())
             self.broker[queued[which % len(queued)]] -= 1
 
-    @rule(ms=st.sampled_from([1, 100, 1100, 6000, 31_000, 61_000]))
-    def passes(self, ms: int) -> None:
-        """Time does."""
+    @rule(
+        task_ids=st.lists(IDS, min_size=1, max_size=4),
+        fates=st.lists(FATES, min_size=4, max_size=4),
+        ms=MOMENTS,
+    )
+    def work(self, task_ids: list[str], fates: list[tuple[str, str, float]], ms: int) -> None:
+        """A look at the line, and what the workers make of it and of some copies; time passes."""
         self.clock.ms += ms
+        self.look(published=True)
+        for task_id, (fate, outcome, wait) in zip(task_ids, fates, strict=False):
+            before = len(self.holders)
+            self.deliver(task_id, 0.0, claim_only=False, dies=False)
+            if len(self.holders) > before:
+                self.settle(self.holders[-1], fate, outcome, wait)
 
     @invariant()
-    def each_call_stands_in_the_index_of_its_state_and_in_no_other(self) -> None:
-        """With the score that its record says."""
+    def everything_is_in_its_place(self) -> None:
+        """Read in one round trip, since it is looked at after each step."""
         at = self.held.keys
-        for task_id in NAMES:
-            record = self.record(task_id)
+        with self.state.pipeline() as ask:
+            for task_id in NAMES:
+                ask.hgetall(at.call(task_id))
+            for key in (*(getattr(at, name) for name in STATES), at.released, at.leases):
+                ask.zrange(key, 0, -1, withscores=True)
+            ask.hgetall(at.lot)
+            replies: Any = ask.execute()
+        records = dict(zip(NAMES, map(text, replies[: len(NAMES)]), strict=True))
+        *indexes, released, leases = [text(dict(reply)) for reply in replies[len(NAMES) : -1]]
+        self.each_call_stands_in_the_index_of_its_state(records, dict(zip(STATES, indexes, strict=True)))
+        self.the_lot_counts_who_stands_in_it(records, text(replies[-1]))
+        assert set(released) <= {name for name in NAMES if records[name].get("state") == "queued"}
+        held = {holder.report.nonce for holder in self.holders if holder.report}
+        assert held <= set(leases) | self.expired()
+        assert sum(float(ends) > self.clock.ms for ends in leases.values()) <= MOST
+
+    def each_call_stands_in_the_index_of_its_state(
+        self, records: dict[str, dict[str, str]], indexes: dict[str, dict[str, str]]
+    ) -> None:
+        """And in no other, with the score that its record says."""
+        scored = {"parked": "place", "running": "lease_until", "waiting": "due_at", "slow": "due_at"}
+        for task_id, record in records.items():
             state = record.get("state", "")
             assert (state in STATES) == (task_id in self.alive), (task_id, state)
-            found = {name: self.state.zscore(getattr(at, name), task_id) for name in STATES}
-            assert [name for name in STATES if found[name] is not None] == [state] * (state in STATES)
-            scored = {"parked": "place", "running": "lease_until", "waiting": "due_at", "slow": "due_at"}
+            found = [name for name in STATES if task_id in indexes[name]]
+            assert found == [state] * (state in STATES)
             if state in scored:
-                assert found[state] == float(record[scored[state]])
+                assert float(indexes[state][task_id]) == float(record[scored[state]])
 
-    @invariant()
-    def only_queued_calls_are_released(self) -> None:
-        """What left the line is on its way to a worker, or with one."""
-        at = self.held.keys
-        assert set(self.state.zrange(at.released, 0, -1)) <= set(self.state.zrange(at.queued, 0, -1))
-
-    @invariant()
-    def the_lot_counts_who_stands_in_it(self) -> None:
+    def the_lot_counts_who_stands_in_it(
+        self, records: dict[str, dict[str, str]], lot: dict[str, str]
+    ) -> None:
         """Each lane's number, and a last place that nobody in it is behind."""
-        lot: Any = self.state.hgetall(self.held.keys.lot)
-        parked: Any = self.state.zrange(self.held.keys.parked, 0, -1, withscores=True)
-        lanes = [(self.record(task_id.decode())["lane"], place) for task_id, place in parked]
+        parked = [record for record in records.values() if record.get("state") == "parked"]
         for lane in STRIDES:
-            places = [place for name, place in lanes if name == lane]
-            assert int(lot.get(f"in_{lane}".encode(), 0)) == len(places)
+            places = [float(record["place"]) for record in parked if record["lane"] == lane]
+            assert int(lot.get(f"in_{lane}", 0)) == len(places)
             assert len(set(places)) == len(places)
-            last = max(float(lot.get(name.encode(), 0)) for name in (lane, "now"))
-            assert max(places, default=0.0) <= last
+            assert max(places, default=0.0) <= max(float(lot.get(name, 0)) for name in (lane, "now"))
 
-    @invariant()
-    def each_lease_is_of_one_call_that_left(self) -> None:
-        """A place that nobody holds is given back in the end, and none is held twice."""
-        leases: Any = self.state.zrange(self.held.keys.leases, 0, -1)
-        held = {holder.report.nonce.encode() for holder in self.holders if holder.report}
-        assert held <= set(leases) | self.expired()
-        assert self.state.zcount(self.held.keys.leases, self.clock.ms + 1, "+inf") <= 3
-
-    def expired(self) -> set[bytes]:
-        """Leases that ran out and were cleared away."""
-        return {
-            h.report.nonce.encode() for h in self.holders if h.report and h.until <= self.clock.ms + 60_000
-        }
+    def expired(self) -> set[str]:
+        """Leases that may have run out and been cleared away."""
+        ends = self.clock.ms + 60_000
+        return {each.report.nonce for each in self.holders if each.report and each.until <= ends}
 
     def teardown(self) -> None:
         """Nothing is lost: left to themselves, all calls come to an end."""
@@ -294,6 +311,14 @@ class Fleet(RuleBasedStateMachine):
         self.alive.discard(task_id)
 
 
+def text(fields: dict[bytes, Any]) -> dict[str, str]:
+    """The same without bytes."""
+    return {
+        name.decode(): value.decode() if isinstance(value, bytes) else str(value)
+        for name, value in fields.items()
+    }
+
+
 def test_each_call_has_one_state_and_none_is_lost(state: Redis, clock: HeldClock) -> None:
     """Producers, workers, releasers and reconcilers in any order; any of them may die at any step."""
 
@@ -304,7 +329,7 @@ def test_each_call_has_one_state_and_none_is_lost(state: Redis, clock: HeldClock
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=40,
+            max_examples=100,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

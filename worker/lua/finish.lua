@@ -31,12 +31,12 @@ A throttled call keeps its place and is parked; the pause is the provider's. O(l
 
 local now, nonce, outcome, moved = clock(ARGV[1]), ARGV[2], ARGV[3], ''
 local policy = policy_read(ARGV[7])
-local spent = nil
+local made = false
 
 local lease = outcome == 'throttled' and redis.call('ZSCORE', KEYS[3], nonce)
 if nonce ~= '' and redis.call('ZREM', KEYS[3], nonce) == 1 then
-  spent = budget_read(KEYS[5], now)
-  spent.calls, spent.made = spent.calls + 1, spent.made + 1
+  made = true
+  budget_count(KEYS[5], 'c', 1, now)
   local pause, left = tonumber(ARGV[4]), tonumber(ARGV[5])
   if outcome == 'success' or outcome == 'failure' then
     moved = breaker_hears(KEYS[1], KEYS[4], policy, nonce, outcome == 'failure', now)
@@ -72,7 +72,7 @@ local function settle()
     if not mine then return 'fenced' end
     if from and (fate == 'wait' or fate == 'park' or fate == 'retry') then
       redis.call('HSET', KEYS[13], 'attempt', ARGV[13], 'backoff', ARGV[14])
-      if spent then redis.call('HSET', KEYS[13], 'losses', 0) end  -- it was made, and the worker lives
+      if made then redis.call('HSET', KEYS[13], 'losses', 0) end  -- it was made, and the worker lives
       if outcome == 'throttled' then redis.call('HSETNX', KEYS[13], 'throttled_at', now) end
       if fate == 'park' then
         lot_park(KEYS[13], indexes, KEYS[12], id, from, ARGV[15], now)
@@ -80,15 +80,14 @@ local function settle()
         wait_until(from, 'waiting', now + tonumber(ARGV[12]))
       else
         redis.call('HSETNX', KEYS[13], 'first_failed_at', now)
-        spent = spent or budget_read(KEYS[5], now)
         -- who failed before and waits for the budget is not overtaken
-        if budget_room(spent, policy) - redis.call('ZCOUNT', KEYS[10], '-inf', now) < 1 then
+        if budget_room(KEYS[5], policy, now) - redis.call('ZCOUNT', KEYS[10], '-inf', now) < 1 then
           redis.call('HSET', KEYS[13], 'lane', 'replay')
           redis.call('HDEL', KEYS[13], 'place')
           wait_until(from, 'slow', now + tonumber(ARGV[12]))
           return 'slow'
         end
-        spent.retries = spent.retries + 1
+        budget_count(KEYS[5], 'r', 1, now)
         wait_until(from, 'waiting', now + tonumber(ARGV[12]))
       end
       return fate
@@ -100,6 +99,4 @@ local function settle()
   return fate
 end
 
-fate = settle()
-if spent then budget_write(KEYS[5], spent) end
-return { moved, fate }
+return { moved, settle() }

@@ -39,15 +39,14 @@ local function record_claim(key, keys, id, held, nonce, lease, message, lane, no
     if held > 0 then return 'fenced', record end
     if message == '' then return 'gone', record end
     redis.call('HSET', key, 'message', message, 'created_at', now, 'published_at', 0, 'bare', 1, 'lane', lane)
+  elseif f[1] == 'running' and record.token ~= held then
+    if f[3] ~= nonce then return held > 0 and 'fenced' or 'duplicate', record end
+    return 'ok', record
   elseif f[4] then
     return 'revoked', record
   elseif f[1] == 'running' then
-    if record.token == held then
-      redis.call('HSET', key, 'lease_until', now + lease)
-      redis.call('ZADD', keys.running, now + lease, id)
-      return 'ok', record
-    end
-    if f[3] ~= nonce then return held > 0 and 'fenced' or 'duplicate', record end
+    redis.call('HSET', key, 'lease_until', now + lease)
+    redis.call('ZADD', keys.running, now + lease, id)
     return 'ok', record
   elseif f[1] ~= 'queued' then
     return 'duplicate', record
@@ -81,7 +80,7 @@ local function record_end(key, keys, id, from, tombstone, linger)
   if from ~= 'running' then redis.call('ZREM', keys.released, id) end
   if tombstone then
     redis.call('HSET', key, 'state', 'ended')
-    redis.call('HDEL', key, 'message')
+    redis.call('HDEL', key, 'message', 'revoked')  -- who was answered is not revoked by a late copy
     redis.call('PEXPIRE', key, linger)
   else
     redis.call('DEL', key)

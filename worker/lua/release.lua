@@ -58,13 +58,11 @@ end
 
 local more = join(indexes.waiting, 'waiting', most)
 if redis.call('ZCARD', indexes.slow) > 0 then
-  local spent = budget_read(KEYS[11], now)
-  local room = math.min(most, budget_room(spent, policy),
+  local room = math.min(most, budget_room(KEYS[11], policy, now),
     redis.call('ZCOUNT', indexes.slow, '-inf', now))
   if room > 0 then
     more = join(indexes.slow, 'slow', room) or more
-    spent.retries = spent.retries + room
-    budget_write(KEYS[11], spent)
+    budget_count(KEYS[11], 'r', room, now)
   end
 end
 
