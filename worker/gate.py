@@ -36,10 +36,6 @@ __all__ = ["Decision", "Gate", "Report"]
 LINGER = 600_000
 """Milliseconds that an ended record stays where late copies may still come: twice the visibility timeout."""
 
-BEGUN_PATIENCE = 10.0
-"""Seconds that a task waits in its slot for its next call once it has made one: parked, it would have to make
-the first one again."""
-
 Outcome = Literal["success", "failure", "neutral", "throttled", "refused"]
 Fate = Literal["keep", "end", "wait", "park", "retry", "dead"]
 
@@ -146,8 +142,6 @@ class Gate:
         home = claim.keys or at
         flight_key = at.flight(flight)
         passes = claim.passes_line(at)
-        if claim.begun:
-            patience = max(patience, BEGUN_PATIENCE)
         names = [
             *(at.breaker, at.leases, at.probes, at.parked, at.released),
             *(home.queued, home.running, home.released, home.lot, home.call(claim.task_id)),

@@ -47,6 +47,10 @@ LEAST_TURN, MOST_TURN = 30.0, 90.0
 to a twentieth; and what leaves room in a task's time limit."""
 
 
+RELEASED = 1.0
+"""The same for a call whose turn had come, as ``lua/begin.lua`` has it for one that it claims itself."""
+
+
 class Pipeline:
     """Guarded calls of one process.
 
@@ -187,7 +191,7 @@ class Pipeline:
             claim,
             flight=flight,
             lease=claim.lease,
-            patience=max(patience, _turn(gateway.provider)) if claim.begun else patience,
+            patience=max(patience, _patience(claim, gateway.provider)),
             crowded=_crowded(claim),
         )
         decision, report = ask()
@@ -239,6 +243,13 @@ class Pipeline:
             report.gate.finish_soon(report, claim, moved, "keep")
         else:  # nobody knows how long this process lives
             moved(report.gate.finish(report, claim)[0])
+
+
+def _patience(claim: Claim, provider: Provider) -> float:
+    """Seconds that the call waits in its slot whatever the deployment would have it wait."""
+    if claim.begun:
+        return _turn(provider)
+    return RELEASED if claim.released else 0.0
 
 
 def _turn(provider: Provider) -> float:
