@@ -35,17 +35,13 @@ def _fresh(clean: Ground) -> None:
 def test_calls_beyond_the_quota_wait_for_the_next_day(fleet: Fleet, clean: Ground) -> None:
     """They wait in Redis, whoever asks is told for what, and the new day begins with them."""
     calls = [ask["saver"].delay(number) for number in range(9)]
-    with clean.client() as state:
-        until(lambda: state.zcard(keys("saver").parked) == 4, told=lambda: [call.state for call in calls])
-        until(lambda: sum(call.ready() for call in calls) == 5)
-        told = [str(call.info) for call in calls if not call.ready()]
-        ends = _day_ends_in(1.5, clean, SAVER)
+    until(lambda: _told(calls) == ["parked · saver quota"] * 4, told=lambda: _told(calls))
+    ends = _day_ends_in(1.5, clean, SAVER)
     left = fleet.metrics("quota_remaining", provider="saver")
     _all_done(calls)
 
     before = [at for at in arrivals(clean, SAVER) if at < ends]
     assert [call.result for call in calls] == list(range(9))
-    assert [text.split(" · ")[:2] for text in told] == [["parked", "saver quota"]] * 4
     assert left == [0.0, 0.0]
     assert len(before) == 5
     assert len(arrivals(clean, SAVER)) == 9
@@ -96,6 +92,12 @@ def _day_ends_in(seconds: float, ground: Ground, provider: Provider) -> float:
         ends = now * 1000 + micros // 1000 + round(seconds * 1000)
         state.hset(keys(provider.name).limits, "quota_until", ends)
     return time.monotonic() + seconds
+
+
+def _told(calls: list[AsyncResult[int]]) -> list[str]:
+    """What whoever asks is told of the calls that wait, without place and time."""
+    waiting = [call for call in calls if not call.ready()]
+    return [" · ".join(str(call.info).split(" · ")[:2]) for call in waiting]
 
 
 def _letters(ground: Ground, provider: Provider) -> list[dict[str, object]]:

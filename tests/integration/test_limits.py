@@ -56,9 +56,9 @@ class Traffic:
         if self.held.records.write(task_id, "[]"):
             self.asks(Claim(home="acme", task_id=task_id, recorded=True), patience)
 
-    def begun(self, _: float) -> None:
+    def begun(self, patience: float) -> None:
         """A task's second call."""
-        self.asks(Claim(begun=True))
+        self.asks(Claim(begun=True), patience)
 
     def look(self, slots: int) -> None:
         """A releaser publishes."""
@@ -169,15 +169,15 @@ def test_a_steady_backlog_uses_the_rate(
 ) -> None:
     """Some workers look every 50 ms at the latest, messages take up to 100 ms: not a hundredth is wasted."""
     held, chance = Held(state, clock, rate=Rate(calls=rate, burst=burst)), Random(seed)
-    held.park(*[f"p{n:03}" for n in range(240)])
+    held.park(*[f"p{n:03}" for n in range(160)])
     slots = int(rate * (latency + 500) / 1000) + burst + 5
 
     moments = served_by(held, workers, slots, latency, chance)
 
-    assert len(moments) == 240
+    assert len(moments) == 160
     span = (max(moments) - START) / 1000
     assert excess(moments, rate=rate, burst=burst) <= 1e-6
-    assert 0.99 * (burst + rate * span) - 1 <= 240
+    assert 0.99 * (burst + rate * span) - 1 <= 160
 
 
 def served_by(held: Held, workers: int, slots: int, latency: int, chance: Random) -> list[int]:
@@ -185,7 +185,7 @@ def served_by(held: Held, workers: int, slots: int, latency: int, chance: Random
     moments: list[int] = []
     order = count()
     events: list[tuple[int, int, str, Any]] = [(START, next(order), "look", n) for n in range(workers)]
-    while len(moments) < 240 and held.clock.ms < START + 600_000:
+    while len(moments) < 160 and held.clock.ms < START + 600_000:
         held.clock.ms, _, what, which = heapq.heappop(events)
         now = held.clock.ms
         if what == "look":
@@ -358,3 +358,34 @@ def test_a_begin_whose_reply_was_lost_hears_the_same_moment_and_credential(
     assert (first[0], first[1], first[12]) == (b"admit", 1000, 2)
     assert (second[0], second[1], second[12]) == (b"admit", 1000, 2)
     assert report.credential == 1
+
+
+def test_what_the_provider_counts_lowers_the_bucket_and_never_fills_it(
+    state: Redis, clock: HeldClock
+) -> None:
+    """Calls that are under way may be among those it has counted, or not: it is taken for the worse."""
+    held = Held(state, clock, rate=Rate(calls=1, burst=10))
+    (_, first, _), (_, second, _), _ = held.begin(), held.begin(), held.begin()
+
+    first.headroom = Headroom(5, 60.0)
+    held.told(first, "success")
+    lowered = held.field("tokens")
+    second.headroom = Headroom(100, 60.0)
+    held.told(second, "success")
+
+    assert lowered == 3.0
+    assert held.field("tokens") == 3.0
+
+
+def test_none_left_holds_everybody_until_the_providers_reset(state: Redis, clock: HeldClock) -> None:
+    """It is no throttling: nothing was refused, and the rate stays."""
+    held = Held(state, clock, rate=Rate(calls=1, burst=10))
+    _, report, _ = held.begin()
+    report.headroom = Headroom(0, 30.0)
+    held.told(report, "success")
+
+    denied, _, _ = held.begin()
+
+    assert denied.word == "cooldown"
+    assert denied.wait == 31.0
+    assert held.field("throttles") is None

@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import combinations, count
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
@@ -13,7 +14,7 @@ from redis import Redis
 from tests.integration.conftest import HeldClock
 from tests.integration.held import START, STRIDES, Held, few, many
 from worker.claim import Claim
-from worker.provider import Quota, Rate, Retry
+from worker.provider import Breaker, Quota, Rate, Retry
 from worker.record import HORIZON
 
 LANES = st.sampled_from(sorted(STRIDES))
@@ -195,6 +196,83 @@ def test_what_has_expired_leaves_without_taking_anybodys_turn(state: Redis, cloc
 
     assert [call.task_id for call in calls if not call.expired] == ["wanted"]
     assert len(calls) == 31
+
+
+@pytest.mark.parametrize("rate", [None, Rate(calls=100, burst=100)])
+def test_a_newcomer_does_not_overtake_the_line(state: Redis, clock: HeldClock, rate: Rate | None) -> None:
+    """Whatever is in the bucket: who stands there came first."""
+    held = Held(state, clock, rate=rate)
+    held.records.write("newcomer", "[]")
+    held.park("t1", "t2")
+
+    decision, _, claim = held.begin("newcomer", patience=10.0)
+    held.end(None, claim, "park", reason=decision.word)
+
+    assert (decision.word, decision.ahead) == ("bucket" if rate else "line", 2)
+    assert served(held, 5) == ["t1", "t2", "newcomer"]
+    assert held.records.write("another", "[]")
+
+
+def test_a_call_enqueued_behind_others_needs_no_message(state: Redis, clock: HeldClock) -> None:
+    """It would only hear that others stand in line."""
+    held = Held(state, clock)
+    held.park("t1")
+
+    publish = held.records.write("t2", "[]")
+
+    assert not publish
+    assert held.records.get("t2")["state"] == "parked"
+
+
+@pytest.mark.parametrize(
+    ("declared", "slots"),
+    [
+        ({"rate": Rate(calls=1, burst=3)}, 100),
+        ({"quota": Quota(limit=3)}, 100),
+        ({"max_concurrency": 3}, 100),
+        ({}, 3),
+    ],
+)
+def test_who_left_the_line_counts_until_it_begins_or_a_second_is_over(
+    state: Redis, clock: HeldClock, declared: dict[str, Any], slots: int
+) -> None:
+    """Messages on their way need what was there for them, and no more leave on its account."""
+    held = Held(state, clock, **declared)
+    held.park(*[f"t{n}" for n in range(20)])
+
+    first = held.look(slots).calls
+    again = held.look(slots).calls
+    begun = [held.begin(call.task_id)[0].word for call in first]
+    still = held.look(slots).calls
+    clock.ms += 200
+
+    assert [call.task_id for call in first] == ["t0", "t1", "t2"]
+    assert (again, still, held.look(slots).calls) == ([], [], [])
+    assert begun == ["admit"] * 3
+
+
+def test_no_more_probes_leave_the_line_than_are_declared(state: Redis, clock: HeldClock) -> None:
+    """Under way or out, each counts; when the breaker has closed the others follow."""
+    held = Held(state, clock, breaker=Breaker(failures=1, reset_after=10, successes=2, probes=2))
+    held.told(held.begin()[1], "failure")
+    held.park(*[f"t{n}" for n in range(9)])
+    shut = held.look()
+    clock.ms += 10_000
+
+    calls = held.look().calls
+    left, ends = [], []
+    for call in calls:
+        left.append(len(held.look().calls))
+        ends.append(held.begin(call.task_id)[1:])
+    left.append(len(held.look().calls))
+    for report, claim in ends:
+        report.outcome = "success"
+        held.end(report, claim)
+        left.append(len(held.look().calls))
+
+    assert (shut.word, shut.calls, shut.again) == ("breaker", [], 0.5)
+    assert len(calls) == 2
+    assert left == [0, 0, 0, 1, 6]
 
 
 def test_only_one_worker_looks_and_another_takes_over_within_a_second(state: Redis, clock: HeldClock) -> None:

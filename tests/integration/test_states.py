@@ -145,6 +145,15 @@ class Fleet(RuleBasedStateMachine):
         if current and fate == "retry":
             assert became in {"retry", "slow"}
 
+    @rule(task_id=IDS, fate=st.sampled_from(["end", "dead"]))
+    def never_claimed(self, task_id: str, fate: str) -> None:
+        """A worker got a message, or one copy too many, and had a kept answer, or could not read it."""
+        before = self.record(task_id).get("state")
+        became = self.held.end(None, Claim(home="acme", task_id=task_id, recorded=True), fate, letter="{}")
+        assert (became == "fenced") == (before in {None, "running", "ended"})
+        if became != "fenced":
+            self.ended(task_id)
+
     @precondition(lambda self: self.holders)
     @rule(which=ANY)
     def ask_again(self, which: int) -> None:
@@ -329,7 +338,7 @@ def test_each_call_has_one_state_and_none_is_lost(state: Redis, clock: HeldClock
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=100,
+            max_examples=60,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

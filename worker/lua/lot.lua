@@ -38,6 +38,7 @@ local function lot_left(lot, lane, count)
   end
 end
 
+-- a call that does not stand there
 local function lot_park(key, keys, lot, id, from, reason, now)
   local f = redis.call('HMGET', key, 'place', 'lane')
   local place, lane = f[1], lot_lane(f[2])
@@ -45,7 +46,7 @@ local function lot_park(key, keys, lot, id, from, reason, now)
     place = lot_last(lot, lane) + STRIDES[lane]
     redis.call('HSET', lot, lane, place)
   end
-  if from ~= 'parked' then redis.call('HINCRBY', lot, 'in_' .. lane, 1) end
+  redis.call('HINCRBY', lot, 'in_' .. lane, 1)
   redis.call('HSET', key, 'state', 'parked', 'place', place, 'reason', reason, 'since', now)
   record_index(keys, id, from, 'parked', place)
 end
