@@ -51,5 +51,5 @@ def read(retry: Retry, counted: Mapping[bytes, bytes], now: int) -> Budget:
             retried += int(number) if age <= SLOTS else 0
         else:
             made += int(number) if age < SLOTS else 0
-    most = max(float(retry.floor), retry.budget * made) if retry.budget else None
+    most = None if retry.budget is None else max(float(retry.floor), retry.budget * made)
     return Budget(calls=made, retries=retried, most=most)

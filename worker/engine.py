@@ -7,11 +7,13 @@ only enqueues builds a Redis client and nothing more.
 from __future__ import annotations
 
 from functools import cache, cached_property
+from math import ceil
 from typing import TYPE_CHECKING
 
 from worker import registry
 from worker.bulkhead import Bulkhead
 from worker.outbox import Outbox
+from worker.overrides import overridden
 from worker.record import Records
 from worker.stores import Line, connect
 
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from worker.watcher import Watcher
 
 __all__ = ["Engine", "engine"]
+
+
+FEW = 16
+"""Messages that are no crowd at any rate."""
 
 
 class Engine:
@@ -124,7 +130,16 @@ class Engine:
     def records(self, name: str) -> Records:
         """The records of the calls of the provider of that name."""
         known = self._records.get(name)
-        return known or self._records.setdefault(name, Records(self.state, self.line, name))
+        return known or self._records.setdefault(
+            name, Records(self.state, self.line, name, room=self._room(name))
+        )
+
+    def _room(self, name: str) -> int:
+        """Calls of a provider that its workers take at once or let wait in a slot; 0 when it has no rate."""
+        rate = overridden(registry.provider(name), self.settings.providers.get(name)).rate
+        if rate is None:
+            return 0
+        return max(FEW, ceil(rate.per_second * self.settings.inline_wait) + rate.burst)
 
     def dead_letters(self, name: str) -> DeadLetters:
         """The dead letters of the provider of that name."""

@@ -1,4 +1,4 @@
-"""A provider's rules as the scripts read them: sixteen doubles in one argument (``lua/policy.lua``)."""
+"""A provider's rules as the scripts read them: seventeen doubles in one argument (``lua/policy.lua``)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Policy"]
 
-_LAYOUT = struct.Struct(">16d")
+_LAYOUT = struct.Struct(">17d")
 _NO_DAYS = (0, 0, 0)
+_NEXT_TO_NOTHING = 1e-9  # a budget of 0 leaves the floor; as a number, 0 switches the rule off
 
 
 class Policy:
@@ -36,8 +37,9 @@ class Policy:
             breaker.successes,
             breaker.probes,
             round((provider.timeouts.total + 5) * 1000),
-            provider.retry.budget or 0,
+            0 if provider.retry.budget is None else max(provider.retry.budget, _NEXT_TO_NOTHING),
             provider.retry.floor,
+            bool(quota and quota.spent == "fail"),
         )
         self._days = _NO_DAYS
         self._packed = _LAYOUT.pack(*self._rules, *_NO_DAYS)

@@ -93,6 +93,7 @@ class Records:
     Args:
         redis: A client of the state Redis.
         line: What sends scripts there; the client itself will do.
+        room: Messages of the provider that may lie in the broker before calls stand in line; 0 is no bound.
         now: Milliseconds since the epoch, for tests; ``""`` is the server's clock.
     """
 
@@ -102,9 +103,10 @@ class Records:
         line: Commands,
         provider: str,
         *,
+        room: int = 0,
         now: Callable[[], int | str] = _server_clock,
     ) -> None:
-        self._redis, self._line, self._now = redis, line, now
+        self._redis, self._line, self._room, self._now = redis, line, room, now
         self.keys = keys(provider)
         self._indexes = self.keys.indexes
 
@@ -159,7 +161,7 @@ class Records:
         park: Literal["always", "behind", "never"],
     ) -> list[bytes]:
         given = ["" if moment is None else moment for moment in (due, expires)]
-        args = [self._now(), self.keys.call(""), lane, park, *given, *calls]
+        args = [self._now(), self.keys.call(""), lane, park, *given, self._room, *calls]
         states: list[bytes] = script("enqueue")(self._line, [*self._indexes, self.keys.lot], args)
         return states
 

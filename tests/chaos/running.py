@@ -12,16 +12,16 @@ from pathlib import Path
 from tests.chaos.alone import PlainCelery
 from tests.chaos.load import Load, calls
 from tests.chaos.plan import Running
-from tests.chaos.report import Outcome, table
+from tests.chaos.report import table
 from tests.chaos.sides import Narrows
 from tests.chaos.storm import Storm
 from tests.chaos.talk import broken, say
+from tests.chaos.verdict import wrong
 from tests.fleet import Ground
 
 __all__ = ["run"]
 
 EVERY = 10.0
-TAKEN_WITHIN = 45.0
 
 
 def run(plan: Running, folder: Path) -> bool:
@@ -42,17 +42,17 @@ def run(plan: Running, folder: Path) -> bool:
         drain(plan, loads, narrows, celery)
         for load in loads:
             load.stop()
-        outcomes = [
+        ours, theirs = (
             side.outcome(what, load.taken, load.refused)
             for side, what, load in zip(sides, made, loads, strict=True)
-        ]
+        )
         left = narrows.left
         lost = narrows.lost(loads[0].taken)
         codes = narrows.codes
-    say("", table(*outcomes), f"done on each side: {storm.happened}")
+    say("", table(ours, theirs), f"done on each side: {storm.happened}")
     say(*([f"dead letters of ours: {codes}"] if codes else []))
     say(*(f"lost: {each}" for each in lost[:5]))
-    return not broken(wrong(plan, outcomes[0], left))
+    return not broken(wrong(plan, ours, theirs, left))
 
 
 def drain(plan: Running, loads: list[Load], narrows: Narrows, celery: PlainCelery) -> None:
@@ -67,15 +67,3 @@ def drain(plan: Running, loads: list[Load], narrows: Narrows, celery: PlainCeler
         if all(load.done for load in loads) and narrows.left == 0 and quiet and celery.queued == 0:
             return
         time.sleep(0.5)
-
-
-def wrong(plan: Running, ours: Outcome, left: int) -> dict[str, float]:
-    """What should have been 0: every call of ours was taken and ended once, and soon."""
-    late = ours.silence > TAKEN_WITHIN
-    return {
-        "calls were not taken": plan.calls - ours.calls,
-        "calls were lost": ours.lost,
-        "calls ended twice": ours.ended_twice,
-        "records are left": left,
-        f"seconds to recover, and {TAKEN_WITHIN:g} promised": round(ours.silence) if late else 0,
-    }

@@ -4,14 +4,16 @@ enqueue: write the records of calls before anything is published.
 include policy record lot
 
 A call that is to run later waits here, and one that would only stand in line may be parked at once: neither
-gets a message. A call whose id is there already and has not ended is left as it is: the second message
+gets a message. It is, too, when more are queued than the provider could take before workers held them back:
+released calls would stand behind those in the broker. A call whose id is there already and has not ended is left as it is: the second message
 finds the first one's record.
 
 KEYS[1..6]  queued, running, waiting, parked, slow, released: zsets of task ids
 KEYS[7]     lot hash
 ARGV        now ("" for this server's clock), record key prefix, lane, park ("always", "behind" others
             in line, "never": a worker is to see first whether the answer is kept), run at ms ("" for at
-            once), not after ms ("" for whenever), then id and message (JSON) of each call
+            once), not after ms ("" for whenever), how many may be queued (0: any number), then id and message
+            (JSON) of each call
 
 returns  for each call "queued" when its message is to be published now, "waiting" or "parked" when it is
          to wait here, "known" when the call was there already
@@ -23,10 +25,12 @@ local now, prefix, lane, due = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[5
 local indexes = { queued = KEYS[1], running = KEYS[2], waiting = KEYS[3], parked = KEYS[4], slow = KEYS[5],
   released = KEYS[6] }
 local later = due and due > now
+local room = tonumber(ARGV[7])
 local stands = ARGV[4] == 'always' or ARGV[4] == 'behind' and redis.call('ZCARD', KEYS[4]) > 0
+  or room > 0 and redis.call('ZCARD', KEYS[1]) >= room
 local states, place, parked = {}, lot_last(KEYS[7], lane), 0
 
-for n = 7, #ARGV, 2 do
+for n = 8, #ARGV, 2 do
   local id, key = ARGV[n], prefix .. ARGV[n]
   local known = redis.call('HGET', key, 'state')
   if known and known ~= 'ended' then

@@ -144,10 +144,11 @@ local function limits_answered(key, policy, now)
   limits_pace(limits_read(key, policy, now), math.min(1, tonumber(f[1]) + 0.05), now)
 end
 
--- the provider counts `left` calls until `ends`, those in flight among them or not: never more tokens than that
+-- the provider counts `left` calls until `ends`, those in flight among them or not: never more tokens than that,
+-- and when those that were let out will take them all, nobody else is
 local function limits_told(key, policy, left, ends, in_flight, now)
-  if left <= 0 then return limits_cool(key, policy, ends, now) end
+  local fits = left - in_flight
+  if fits <= 0 then return limits_cool(key, policy, ends, now) end
   local limits = limits_read(key, policy, now)
-  local fits = math.max(0, left - in_flight)
   if fits < limits.tokens then redis.call('HSET', key, 'tokens', fits, 'at', now) end
 end

@@ -96,7 +96,11 @@ for n = 12, #KEYS do
     end
   end
 end
-if usable > 0 then limit('bucket', fits - under_way, soon) else limit(holds, 0, held_for) end
+if usable > 0 then
+  limit('bucket', fits - under_way, soon)
+elseif holds ~= 'quota' or policy.quota_fails == 0 then
+  limit(holds, 0, held_for)
+end  -- else they leave, to be given up
 
 local slots = 0
 for _, member in ipairs(redis.call('ZRANGE', KEYS[10], 0, -1)) do
