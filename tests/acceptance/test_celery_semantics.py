@@ -92,7 +92,7 @@ def test_a_call_that_fails_for_good_is_a_failure_and_one_dead_letter(state: Redi
     with pytest.raises(CallError, match="steady answered 500"):
         result.get(timeout=15)
 
-    letters = [json.loads(letter) for letter in state.lrange("dlq:steady", 0, -1)]
+    letters = [json.loads(letter) for letter in until(lambda: state.lrange("dlq:steady", 0, -1))]
     assert [(result.id, "upstream_error", 500, 3, [6])] == [
         (each["id"], each["code"], each["status"], each["attempts"], each["args"])
         for each in letters
@@ -313,7 +313,7 @@ def test_a_next_step_that_cannot_be_enqueued_fails_its_task_once(state: Redis, c
     with pytest.raises(ArgumentsInvalid):
         first.get(timeout=10)
     until(lambda: nothing_left(state))
-    letters = [json.loads(raw) for raw in state.lrange("dlq:steady", 0, -1)]
+    letters = [json.loads(raw) for raw in until(lambda: state.lrange("dlq:steady", 0, -1))]
     assert [(letter["id"], letter["code"]) for letter in letters] == [(first.id, "validation_error")]
     assert len(paths(clean)) == 1
 

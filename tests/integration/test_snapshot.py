@@ -447,7 +447,7 @@ def test_a_look_is_one_round_trip_and_writes_nothing(pooled: Deployment) -> None
     before = {key: state.dump(key) for key in state.keys("*")}
     read = state.info("stats")["total_reads_processed"]
 
-    standings(pooled.engine)
+    standings(pooled.engine, [NAME, NAME])
 
     assert state.info("stats")["total_reads_processed"] - read == 2  # the look and this question
     assert {key: state.dump(key) for key in state.keys("*")} == before

@@ -18,7 +18,7 @@ from worker.cli.desk import Desk
 from worker.deadletters import iso
 from worker.gate import Gate
 from worker.whereabouts import Whereabouts
-from worker.why import explain
+from worker.why import explain, whereabouts
 
 CHOSEN = ProviderSettings(rate=1.0, burst=1, daily_quota=1000)
 
@@ -355,7 +355,7 @@ def test_a_look_is_one_round_trip_and_writes_nothing(here: Deployment) -> None:
     before = {key: state.dump(key) for key in state.keys("*")}
     read = state.info("stats")["total_reads_processed"]
 
-    why(here, "c30")
+    whereabouts(here.engine, "c30", [NAME, NAME])
 
     assert state.info("stats")["total_reads_processed"] - read == 2  # the look and this question
     assert {key: state.dump(key) for key in state.keys("*")} == before

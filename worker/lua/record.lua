@@ -55,7 +55,7 @@ local function record_claim(key, keys, id, held, nonce, lease, message, lane, no
   end
   record.token = record.token + 1
   redis.call('HSET', key, 'state', 'running', 'token', record.token, 'owner', nonce, 'publishes', 0,
-    'lease_until', now + lease)
+    'lease_until', now + lease, 'since', now)
   if record.released then
     redis.call('ZREM', keys.released, id)
     redis.call('HDEL', key, 'released')
