@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from worker.provider import Provider
     from worker.stores import Commands
 
-__all__ = ["Decision", "Gate", "Report"]
+__all__ = ["Decision", "Gate", "Report", "worker_name"]
 
 LINGER = 600_000
 """Milliseconds that an ended record stays where late copies may still come: twice the visibility timeout."""
@@ -309,15 +309,29 @@ def _decision(reply: Any) -> Decision:
 
 
 _count = count()
-_process = (0, "")
+_process = (0, "", "")
+
+
+def worker_name() -> str:
+    """What the nonces of this worker's calls begin with, those of its pool's children too.
+
+    ``lua/release.lua`` tells by it whose leases take slots; a worker that is gone has none.
+    """
+    return _names()[0]
 
 
 def _nonce() -> str:
     """A name for one call that no other call of the fleet has: a process's own, and a number."""
+    return f"{_names()[1]}-{next(_count):x}"
+
+
+def _names() -> tuple[str, str]:
+    """The worker's name and this process's own, which begins with it."""
     global _process  # noqa: PLW0603 - a forked child must not go on with its parent's
     if _process[0] != os.getpid():
-        _process = (os.getpid(), secrets.token_hex(8))
-    return f"{_process[1]}-{next(_count):x}"
+        worker = _process[1] or f"{os.getpid()}_{secrets.token_hex(6)}"
+        _process = (os.getpid(), worker, f"{worker}.{secrets.token_hex(4)}" if _process[1] else worker)
+    return _process[1:]
 
 
 def _text(value: bytes | str) -> str:

@@ -53,9 +53,11 @@ class RecordedAMQP(AMQP):
 
         return send
 
-    def republish(self, text: str | bytes) -> None:
-        """Publish a recorded message again, as it was."""
+    def republish(self, text: str | bytes, *, copy: bool = False) -> None:
+        """Publish a recorded message again, as it was; a *copy*, which may not be the only one, says so."""
         message, options = thawed(text)
+        if copy:
+            message.headers["narrows"] = {**(message.headers.get("narrows") or {}), "copy": True}
         with self.app.producer_pool.acquire(block=True) as producer:
             self._create_task_sender()(producer, message.headers["task"], message, **options)
 

@@ -146,7 +146,7 @@ class Reconciler:
         elif self._answered(orphan):
             self._engine.records(name).cancel(orphan.task_id)
         else:
-            self._app.amqp.republish(orphan.message)
+            self._app.amqp.republish(orphan.message, copy=True)
             self._engine.watcher.republished(name, orphan.kind)
             extra = {"integration.provider": name, "task_id": orphan.task_id, "reason": orphan.kind}
             logger.warning("call published again", extra=extra)

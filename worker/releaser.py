@@ -7,8 +7,6 @@ a call of this process starts to wait, and twice a second at all providers, in o
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING
 from celery import states
 
 from worker import registry
+from worker.gate import worker_name
 from worker.message import request_of
 from worker.reconciler import PASSING
 
@@ -44,9 +43,7 @@ class Releaser:
 
     def __init__(self, app: Celery, engine: Engine) -> None:
         self._app, self._engine = app, engine
-        self._name = (
-            f"{os.getpid()}.{secrets.token_hex(6)}"  # the pid for whoever looks, the rest for other hosts
-        )
+        self._name = worker_name()  # before the pool forks, so that its children's calls are known as ours
         self._news, self._stop = threading.Event(), threading.Event()
         self._next: dict[str, float] = {}
         self._busy: set[str] = set()  # lots that somebody looks at in time, so that news of them are none

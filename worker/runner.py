@@ -166,9 +166,13 @@ class Runner:
                 pipeline.tell(claim)
 
     def _claim_first(self, task: GuardedTask, claim: Claim) -> None:
-        """Claim a task with next steps before the cache may answer it: a copy would start them again."""
+        """Claim a copy, and a task with next steps, before the cache may answer it.
+
+        A copy may come when its call has long ended, and the cache has the very answer: it would end twice.
+        """
         request = task.request
-        if not claim.task_id or not (request.callbacks or request.chain or request.chord):
+        copied = (request.get("narrows") or {}).get("copy")
+        if not claim.task_id or not (copied or request.callbacks or request.chain or request.chord):
             return
         gate = self._engine.gateway(claim.home).gate
         word = gate.claim(claim)

@@ -81,7 +81,7 @@ class Lot:
     def leader(self) -> int:
         """The pid of the worker that releases; waits until one does."""
         name: Any = until(lambda: self._state.hget(self.keys.lot, "releaser"))
-        return int(name.decode().partition(".")[0])
+        return int(name.decode().partition("_")[0])
 
 
 def deferrals(fleet: Fleet, provider: str) -> float:

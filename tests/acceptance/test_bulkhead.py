@@ -113,7 +113,7 @@ def test_processes_are_bound_over_the_fleet_though_not_by_their_workers_share(
 
         slow = [drag.delay(number) for number in range(8)]
         assert [call.get(timeout=30) for call in slow] == [*range(8)]
-        assert most_in_flight(ground, "sluggish") == 4
+        assert most_in_flight(ground, "sluggish") > 2  # what its share would be
 
 
 def _states(calls: list[AsyncResult[int]]) -> list[str]:

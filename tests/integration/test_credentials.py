@@ -12,6 +12,7 @@ from redis import Redis
 from tests.integration.conftest import HeldClock
 from tests.integration.held import START, Held, excess, few, many
 from worker.days import day_ends
+from worker.http.retry_after import Headroom
 from worker.provider import Quota, Rate
 
 RATE, BURST, QUOTA = 10, 3, 25
@@ -190,6 +191,21 @@ def test_what_one_credential_learnt_is_its_own(state: Redis, clock: HeldClock) -
     factors: list[Any] = [held.field("factor", number) for number in range(2)]
 
     assert factors == [0.5, None]
+
+
+def test_what_the_provider_counts_of_one_credential_leaves_out_the_others_calls(
+    state: Redis, clock: HeldClock
+) -> None:
+    """Four of its calls are under way, and ten of the others: no pause comes of that."""
+    held = Held(state, clock, credentials=KEYS, rate=Rate(calls=1, burst=6))
+    asked = [held.begin()[1] for _ in range(15)]
+    told = next(report for report in asked if report.credential == 1)
+    told.headroom = Headroom(5, 60.0)
+    held.told(told, "success")
+
+    assert [report.credential for report in asked].count(1) == 5
+    assert held.field("tokens", 1) == 1.0
+    assert held.field("cooldown_until", 1) is None
 
 
 def pool(state: Redis, clock: HeldClock, number: int) -> Held:

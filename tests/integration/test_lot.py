@@ -202,8 +202,8 @@ def test_what_has_expired_leaves_without_taking_anybodys_turn(state: Redis, cloc
 def test_a_newcomer_does_not_overtake_the_line(state: Redis, clock: HeldClock, rate: Rate | None) -> None:
     """Whatever is in the bucket: who stands there came first."""
     held = Held(state, clock, rate=rate)
-    held.records.write("newcomer", "[]")
     held.park("t1", "t2")
+    held.records.write("newcomer", "[]", behind=False)
 
     decision, _, claim = held.begin("newcomer", patience=10.0)
     held.end(None, claim, "park", reason=decision.word)
@@ -211,6 +211,33 @@ def test_a_newcomer_does_not_overtake_the_line(state: Redis, clock: HeldClock, r
     assert (decision.word, decision.ahead) == ("bucket" if rate else "line", 2)
     assert served(held, 5) == ["t1", "t2", "newcomer"]
     assert held.records.write("another", "[]")
+
+
+@many
+@given(queued=st.integers(1, 30), flood=st.integers(1, 30), other=LANES)
+def test_who_was_published_before_the_line_began_stands_at_its_front(
+    state: Redis, clock: HeldClock, queued: int, flood: int, other: str
+) -> None:
+    """Workers that come up late hold the first calls of a flood back, but not behind all the others."""
+    held = Held(state, clock, rate=Rate(calls=1, burst=1))
+    first = [f"f{n:02}" for n in range(queued)]
+    assert all(held.records.write(task_id, "[]") for task_id in first)
+    clock.ms += 1
+    held.park(*[f"o{n:02}" for n in range(flood)], lane=other)
+    held.park(*[f"p{n:02}" for n in range(flood)])
+    clock.ms += 1
+
+    for task_id in first:
+        decision, report, claim = held.begin(task_id)
+        assert decision.word == "bucket"
+        held.end(report, claim, "park", reason="bucket")
+    held.park("later")
+    places: Any = state.zrange(held.keys.parked, 0, -1)
+    line = [name.decode() for name in places if not name.startswith(b"o")]
+
+    if other != "interactive":
+        assert line == [*first, *[f"p{n:02}" for n in range(flood)], "later"]
+    assert line[:queued] == first
 
 
 def test_a_call_enqueued_behind_others_needs_no_message(state: Redis, clock: HeldClock) -> None:

@@ -5,8 +5,9 @@ include policy record lot
 
 A call that is to run later waits here, and one that would only stand in line may be parked at once: neither
 gets a message. It is, too, when more are queued than the provider could take before workers held them back:
-released calls would stand behind those in the broker. A call whose id is there already and has not ended is left as it is: the second message
-finds the first one's record.
+released calls would stand behind those in the broker. Those that are queued came before it, and when they are
+held back they come before it in line. A call whose id is there already and has not ended is left as it is: the
+second message finds the first one's record.
 
 KEYS[1..6]  queued, running, waiting, parked, slow, released: zsets of task ids
 KEYS[7]     lot hash
@@ -28,7 +29,7 @@ local later = due and due > now
 local room = tonumber(ARGV[7])
 local stands = ARGV[4] == 'always' or ARGV[4] == 'behind' and redis.call('ZCARD', KEYS[4]) > 0
   or room > 0 and redis.call('ZCARD', KEYS[1]) >= room
-local states, place, parked = {}, lot_last(KEYS[7], lane), 0
+local states, place, parked = {}, nil, 0
 
 for n = 8, #ARGV, 2 do
   local id, key = ARGV[n], prefix .. ARGV[n]
@@ -43,6 +44,7 @@ for n = 8, #ARGV, 2 do
     if ARGV[6] ~= '' then put('expires_at', ARGV[6]) end
     local score = now
     if state == 'parked' then
+      place = place or lot_keep(KEYS[7], lane, redis.call('ZCARD', KEYS[1]) - redis.call('ZCARD', KEYS[6]), now)
       place, parked = place + STRIDES[lane], parked + 1
       score = place
       put('place', place)

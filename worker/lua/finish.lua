@@ -33,22 +33,35 @@ local now, nonce, outcome, moved = clock(ARGV[1]), ARGV[2], ARGV[3], ''
 local policy = policy_read(ARGV[7])
 local made = false
 
-local lease = outcome == 'throttled' and redis.call('ZSCORE', KEYS[3], nonce)
+local left = tonumber(ARGV[5])
+local lease = (outcome == 'throttled' or left >= 0) and redis.call('ZSCORE', KEYS[3], nonce)
+
+-- how many calls are under way, with the same credential where that makes a difference (see begin)
+local function in_flight()
+  local all = redis.call('ZCOUNT', KEYS[3], now, '+inf')
+  if left > all + policy.burst then return all end
+  local own = 0
+  for n, score in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], now, '+inf', 'WITHSCORES')) do
+    if n % 2 == 0 and tonumber(score) % 1 == tonumber(lease) % 1 then own = own + 1 end
+  end
+  return own
+end
+
 if nonce ~= '' and redis.call('ZREM', KEYS[3], nonce) == 1 then
   made = true
   budget_count(KEYS[5], 'c', 1, now)
-  local pause, left = tonumber(ARGV[4]), tonumber(ARGV[5])
+  local pause = tonumber(ARGV[4])
   if outcome == 'success' or outcome == 'failure' then
     moved = breaker_hears(KEYS[1], KEYS[4], policy, nonce, outcome == 'failure', now)
     if outcome == 'success' then limits_answered(KEYS[2], policy, now) end
   else
     redis.call('ZREM', KEYS[4], nonce)
-    if lease then limits_throttled(KEYS[2], policy, now + pause, math.floor(lease) - policy.lease, now) end
+    if outcome == 'throttled' then
+      limits_throttled(KEYS[2], policy, now + pause, math.floor(lease) - policy.lease, now)
+    end
     if outcome == 'refused' then redis.call('HSET', KEYS[2], 'refused_until', now + pause) end
   end
-  if left >= 0 then
-    limits_told(KEYS[2], policy, left, now + tonumber(ARGV[6]), redis.call('ZCOUNT', KEYS[3], now, '+inf'), now)
-  end
+  if left >= 0 then limits_told(KEYS[2], policy, left, now + tonumber(ARGV[6]), in_flight(), now) end
 end
 local id = ARGV[9]
 if ARGV[8] == '1' and redis.call('GET', KEYS[14]) == (id ~= '' and id or nonce) then

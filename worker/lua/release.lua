@@ -102,13 +102,21 @@ elseif holds ~= 'quota' or policy.quota_fails == 0 then
   limit(holds, 0, held_for)
 end  -- else they leave, to be given up
 
-local slots = 0
+local slots, serving = 0, {}
 for _, member in ipairs(redis.call('ZRANGE', KEYS[10], 0, -1)) do
-  slots = slots + tonumber(string.match(member, '/(%d+)$'))
+  local name, count = string.match(member, '^(.*)/(%d+)$')
+  slots, serving[name] = slots + tonumber(count), true
 end
 local running = redis.call('ZCOUNT', KEYS[2], '(' .. now, '+inf')
-local places = policy.most > 0 and math.min(policy.most, slots) or slots
-limit('concurrency', places - running - under_way, slots == 0 and idle or 20)
+if policy.most > 0 then limit('concurrency', policy.most - running - under_way, 20) end
+if slots - running - under_way < room then
+  -- a worker that was killed leaves leases behind, which hold no slot of those that live
+  running = 0
+  for _, nonce in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. now, '+inf')) do
+    if serving[string.match(nonce, '^[^.-]+')] then running = running + 1 end
+  end
+end
+limit('concurrency', slots - running - under_way, slots == 0 and idle or 20)
 limit('concurrency', 2 * slots + 16 - redis.call('ZCARD', indexes.released), 100)
 
 local left, last, gone_from = {}, 0, {}
@@ -150,7 +158,7 @@ if redis.call('ZCARD', indexes.parked) > 0 then
     if count <= gone and (word == '' or ms > again) then word, again = by, ms end
   end
 else
-  redis.call('HDEL', lot, 'interactive', 'batch', 'replay', 'in_interactive', 'in_batch', 'in_replay')
+  for lane in pairs(STRIDES) do redis.call('HDEL', lot, lane, 'in_' .. lane, 'kept_' .. lane) end
   again = idle
   for _, index in ipairs({ indexes.waiting, indexes.slow }) do
     local first = redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')
