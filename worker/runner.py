@@ -85,7 +85,8 @@ class Runner:
                 logger.info("duplicate dropped", extra={"task_id": claim.task_id})
                 raise Ignore from None
             except CallRevoked as why:
-                task.backend.mark_as_revoked(claim.task_id, reason=why.code, request=request)
+                if not claim.ended():  # a late copy of an answered call hears the same of its record
+                    task.backend.mark_as_revoked(claim.task_id, reason=why.code, request=request)
                 self._finish(claim, "end")
                 raise Ignore from None
             except (CallDeferred, CallFailed, StateUnavailable) as why:

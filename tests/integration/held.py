@@ -11,7 +11,7 @@ from redis import Redis
 
 from tests.integration.conftest import HeldClock
 from worker.claim import Claim
-from worker.gate import Decision, Gate, Report
+from worker.gate import Decision, Gate, Report, worker_name
 from worker.provider import Breaker, Provider
 from worker.record import Records, Release
 
@@ -52,9 +52,9 @@ class Held:
         """Let calls stand in line."""
         self.records.park([(task_id, "[]") for task_id in task_ids], lane=lane, expires=expires)
 
-    def look(self, slots: int = 100, worker: str = "w") -> Release:
-        """One look at the line by a worker of that many slots."""
-        return self.records.release(self.gate, worker, slots)
+    def look(self, slots: int = 100, worker: str = "") -> Release:
+        """One look at the line by a worker of that many slots, this process unless it is named."""
+        return self.records.release(self.gate, worker or worker_name(), slots)
 
     def released(self, slots: int) -> list[str]:
         """Who leaves when the fleet has *slots* slots, some time after the last look."""
