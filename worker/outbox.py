@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 if TYPE_CHECKING:
     from worker.scripts import Script
@@ -104,6 +104,8 @@ class Outbox:
 
     def _taken(self) -> list[Finish]:
         taken: list[Finish] = []
+        if self._process != os.getpid():  # a fork: these are its parent's
+            return taken
         oldest = time.monotonic() - KEPT
         with contextlib.suppress(IndexError):
             while len(taken) < AT_ONCE:
@@ -112,15 +114,20 @@ class Outbox:
                     taken.append(finish)
         return taken
 
-    def _tell(self, riders: Sequence[Finish], said: Sequence[Any]) -> ResponseError | None:
+    def _tell(self, riders: Sequence[Finish], said: Sequence[Any]) -> RedisError | None:
         """Hand each its reply; why the server refused some, which are kept: it is full, or read-only."""
         refusal = None
         for rider, reply in zip(riders, said, strict=True):
             try:
-                rider.heard(rider.script.settled(self._line, reply, rider.keys, rider.args))
-            except ResponseError as refused:
+                settled = rider.script.settled(self._line, reply, rider.keys, rider.args)
+            except RedisError as refused:
                 refusal = refused
                 self._waiting.append(rider)
+                continue
+            try:
+                rider.heard(settled)
+            except Exception:  # a listener's fault is not the call's that carried this
+                logger.exception("finish not heard")
         return refusal
 
     def _open(self) -> None:

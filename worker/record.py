@@ -7,7 +7,7 @@ finish, and published again by the reconciler when nobody runs it. ``lua/record.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from redis.exceptions import RedisError
@@ -59,7 +59,7 @@ class Found:
     """
 
     task_id: str
-    message: bytes
+    message: bytes = field(repr=False)
     kind: str
     token: int
 
@@ -69,7 +69,7 @@ class Released:
     """A call whose turn has come; an *expired* one is not to be run any more."""
 
     task_id: str
-    message: bytes
+    message: bytes = field(repr=False)
     expired: bool
 
 

@@ -80,8 +80,14 @@ class Releaser:
             self._engine.gateway(provider).gate, self._name, self._engine.bulkhead.slots(provider)
         )
         (self._busy.add if released.word else self._busy.discard)(provider)
+        failures: list[Exception] = []
         for call in released.calls:
-            self._send(provider, call)
+            try:
+                self._send(provider, call)
+            except Exception as why:  # noqa: BLE001 - one message must not keep the others back
+                failures.append(why)
+        if failures:
+            raise failures[0]
         return released.again
 
     def _run(self) -> None:

@@ -3,7 +3,7 @@
 1. Celery hands over a message. The runner makes a claim; the first begin takes the record.
 2. The operation asks, the pipeline answers, in the slot.
 3. Held back, or failed with attempts left: Celery's RETRY, without a message. The record waits, and the
-   reconciler publishes it when its time has come.
+   releaser publishes it when its turn has come.
 4. Answered: Celery stores the result, then the record ends.
 5. Given up: Celery stores the failure, then the dead letter is written and the record ends, in one step.
 
@@ -91,6 +91,8 @@ class Runner:
                 raise Ignore from None
             except (CallDeferred, CallFailed, StateUnavailable) as why:
                 _bare(why)
+                if isinstance(why, CallFailed) and why is not claim.planned:  # of a task that it called
+                    claim.plan(why, self._engine.gateway(claim.home).retry)
                 if claim.task_id and _may_pass(why, claim):
                     self._later(claim, why)
                 raise
@@ -196,12 +198,14 @@ class Runner:
         if status == states.SUCCESS:
             self._finish_soon(claim)
         elif status == states.RETRY:
-            self._wait(claim, outcome)
+            if self._wait(claim, outcome) == "revoked":
+                task.backend.mark_as_revoked(claim.task_id, reason="revoked", request=task.request)
         else:
             headers = {**(task.request.headers or {}), "root_id": task.request.root_id}
             self.bury(task, claim, outcome, args, kwargs, headers)
 
-    def _wait(self, claim: Claim, why: BaseException) -> None:
+    def _wait(self, claim: Claim, why: BaseException) -> str:
+        """What became of the record of a call that is to wait."""
         if isinstance(why, StateUnavailable):
             raise why
         name, seconds = claim.home, claim.wait or 0.0
@@ -212,19 +216,24 @@ class Runner:
             )
             if fate == "slow":
                 self._engine.watcher.deferred(name, "retry_budget", seconds)
-            else:
+            elif fate == "retry":
                 self._engine.watcher.retried(name, why.code, attempt, seconds)
         else:
             parked = not isinstance(why, CallDeferred) or parks(why, name)
             reason = getattr(why, "reason", ProviderCooling.reason)
             if not parked:
                 seconds = max(seconds, ASK_AGAIN)
-            fate = "park" if parked else "wait"
-            self._finish(
-                claim, fate, wait=seconds, attempt=claim.attempt, backoff=claim.backoff, reason=reason
+            fate = self._finish(
+                claim,
+                "park" if parked else "wait",
+                wait=seconds,
+                attempt=claim.attempt,
+                backoff=claim.backoff,
+                reason=reason,
             )
             seconds = 0.0 if parked else seconds
         self._engine.releaser.expect(name, seconds)
+        return fate
 
     def _give_back(self, task: GuardedTask, claim: Claim) -> None:
         """Put a call by bare name back into its queue: no record knows of it, and its message is gone.

@@ -82,10 +82,18 @@ def _consumed(parent: Any) -> list[str]:
 
 
 class Sweeper(bootsteps.StartStopStep):
-    """The reconciler of this worker; in prefork the children keep their own leases."""
+    """Reconciler and releaser of this worker; in prefork the children keep their own leases.
+
+    It starts behind the pool: a child that is forked while a thread of ours imports or holds a lock waits for
+    that for ever. So it stops before the pool does, and leaves the heartbeat to the calls that still run.
+    """
+
+    requires = ("celery.worker.components:Pool",)
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
+        import worker.gateway
+        import worker.pipeline  # noqa: F401 - children that replace others are forked while threads run
         from worker.reconciler import Reconciler
 
         settings = engine().settings
@@ -97,6 +105,7 @@ class Sweeper(bootsteps.StartStopStep):
         signals.task_postrun.connect(release, weak=False)
         signals.worker_process_init.connect(lambda **_: self._reconciler.start(sweep=False), weak=False)
         signals.worker_process_shutdown.connect(say_the_rest, weak=False)
+        signals.worker_shutdown.connect(self._end, weak=False)
 
     def start(self, parent: Any) -> None:
         """Begin to look for calls that nobody runs, and for those whose turn has come."""
@@ -111,8 +120,11 @@ class Sweeper(bootsteps.StartStopStep):
         engine().bulkhead.share(served, concurrency=parent.concurrency, share=share)
 
     def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
-        """Finish the sweep under way, and say what is still to be said."""
+        """Let nobody leave the line any more; the pool still runs what it has."""
         self._releaser.stop()
+
+    def _end(self, **_: Any) -> None:
+        """The pool is empty: finish the sweep under way, and say what is still to be said."""
         self._reconciler.stop()
         say_the_rest()
 

@@ -135,14 +135,18 @@ class Fleet(RuleBasedStateMachine):
         if holder.report:
             holder.report.outcome, holder.report.pause = outcome, wait
         report, holder.report = holder.report, None
+        revoked = "revoked" in self.record(task_id)
         became = self.held.end(report, holder.claim, fate, wait=wait, letter="{}", reason="why")
         if fate == "keep":
             return
         self.holders.remove(holder)
         assert (became == "fenced") != current
-        if current and fate in {"end", "dead"}:
+        stays = fate not in {"end", "dead"}
+        if current and (revoked or not stays):
             self.ended(task_id)
-        if current and fate == "retry":
+        if current and stays and revoked:
+            assert became == "revoked"
+        elif current and fate == "retry":
             assert became in {"retry", "slow"}
 
     @rule(task_id=IDS, fate=st.sampled_from(["end", "dead"]))

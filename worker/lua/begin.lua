@@ -73,8 +73,8 @@ end
 local function reply(verdict, time)
   local left = policy.quota > 0 and limits.quota_left or -1
   return { verdict, time, record.token, record.attempt, record.backoff, record.created_at, moved,
-    math.floor(limits.tokens * 1000), left, now, record.first_failed_at, record.throttled_at, credential, ahead,
-    record.released and 1 or 0 }
+    math.floor(limits.tokens * 1000), left, now, record.first_failed_at, record.throttled_at, credential,
+    ahead, record.released and 1 or 0 }
 end
 
 -- the reply to this begin was lost: a lease is its end, and in 1024ths of a ms the credential

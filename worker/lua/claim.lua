@@ -20,7 +20,8 @@ O(log n). Caller: worker/gate.py.
 
 local now = clock(ARGV[1])
 local indexes = { queued = KEYS[1], running = KEYS[2], released = KEYS[3] }
-local verdict, record = record_claim(KEYS[4], indexes, ARGV[3], 0, ARGV[2], tonumber(ARGV[4]), ARGV[5], ARGV[6], now)
+local verdict, record = record_claim(KEYS[4], indexes, ARGV[3], 0, ARGV[2], tonumber(ARGV[4]), ARGV[5], ARGV[6],
+  now)
 local token = verdict == 'ok' and record.token or 0
 return { verdict, token, record.attempt, record.backoff, record.created_at, record.first_failed_at,
   record.throttled_at, now, record.released and 1 or 0 }

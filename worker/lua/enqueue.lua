@@ -6,8 +6,8 @@ include policy record lot
 A call that is to run later waits here, and one that would only stand in line may be parked at once: neither
 gets a message. It is, too, when more are queued than the provider could take before workers held them back:
 released calls would stand behind those in the broker. Those that are queued came before it, and when they are
-held back they come before it in line. A call whose id is there already and has not ended is left as it is: the
-second message finds the first one's record.
+held back they come before it in line. A call whose id is there already and has not ended is left as it is:
+the second message finds the first one's record.
 
 KEYS[1..6]  queued, running, waiting, parked, slow, released: zsets of task ids
 KEYS[7]     lot hash
@@ -19,7 +19,7 @@ ARGV        now ("" for this server's clock), record key prefix, lane, park ("al
 returns  for each call "queued" when its message is to be published now, "waiting" or "parked" when it is
          to wait here, "known" when the call was there already
 
-O(log n) for each. Callers: worker/record.py, worker/bulk.py. Undo: cancel.lua.
+O(log n) for each. Callers: worker/record.py, worker/batch_writer.py. Undo: cancel.lua.
 ]]
 
 local now, prefix, lane, due = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[5])
@@ -44,7 +44,10 @@ for n = 8, #ARGV, 2 do
     if ARGV[6] ~= '' then put('expires_at', ARGV[6]) end
     local score = now
     if state == 'parked' then
-      place = place or lot_keep(KEYS[7], lane, redis.call('ZCARD', KEYS[1]) - redis.call('ZCARD', KEYS[6]), now)
+      if not place then
+        local earlier = math.max(0, redis.call('ZCARD', KEYS[1]) - redis.call('ZCARD', KEYS[6]))
+        place = lot_keep(KEYS[7], lane, earlier, now)
+      end
       place, parked = place + STRIDES[lane], parked + 1
       score = place
       put('place', place)

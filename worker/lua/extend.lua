@@ -8,7 +8,7 @@ ARGV     now ("" for this server's clock), lease ms, record key prefix, then id 
 
 returns  how many leases were extended; calls that another worker took over are not
 
-O(n log m). Caller: worker/reconciler.py, the heartbeat of long tasks.
+O(n log m). Caller: worker/record.py, for the heartbeat of long tasks.
 ]]
 
 local now = clock(ARGV[1])

@@ -23,7 +23,8 @@ ARGV        now ("" for this server's clock), nonce ("" for no report), outcome
 
 returns  {moved, fate}
          moved  the breaker's new state, or ""
-         fate   as given, or "fenced" when the record is no longer ours, or "slow" for a retry beyond the
+         fate   as given, or "fenced" when the record is no longer ours, "revoked" when it was
+                meanwhile and does not wait, or "slow" for a retry beyond the
                 budget, or before the turn of those that wait for it
 
 A throttled call keeps its place and is parked; the pause is the provider's. O(log n). Caller: worker/gate.py.
@@ -66,7 +67,11 @@ end
 local id = ARGV[9]
 if ARGV[8] == '1' and redis.call('GET', KEYS[14]) == (id ~= '' and id or nonce) then
   -- who looked for the answer just before it was kept must look again, not fly
-  if outcome == 'success' then redis.call('SET', KEYS[14], 'landed', 'PX', 250) else redis.call('DEL', KEYS[14]) end
+  if outcome == 'success' then
+    redis.call('SET', KEYS[14], 'landed', 'PX', 250)
+  else
+    redis.call('DEL', KEYS[14])
+  end
 end
 
 local token, fate = tonumber(ARGV[10]), ARGV[11]
@@ -83,7 +88,12 @@ local function settle()
   if id ~= '' then
     local mine, from, copied = record_mine(KEYS[13], token, ARGV[18] == '1')
     if not mine then return 'fenced' end
-    if from and (fate == 'wait' or fate == 'park' or fate == 'retry') then
+    local stays = fate == 'wait' or fate == 'park' or fate == 'retry'
+    if stays and redis.call('HEXISTS', KEYS[13], 'revoked') == 1 then
+      record_end(KEYS[13], indexes, id, from, true, tonumber(ARGV[17]))
+      return 'revoked'
+    end
+    if from and stays then
       redis.call('HSET', KEYS[13], 'attempt', ARGV[13], 'backoff', ARGV[14])
       if made then redis.call('HSET', KEYS[13], 'losses', 0) end  -- it was made, and the worker lives
       if outcome == 'throttled' then redis.call('HSETNX', KEYS[13], 'throttled_at', now) end

@@ -35,7 +35,7 @@ local LEAST_FACTOR = 0.05
 
 local function limits_read(key, policy, now)
   local l = redis.call('HMGET', key, 'tokens', 'at', 'cooldown_until', 'quota_used', 'quota_until',
-    'refused_until', 'factor')
+    'refused_until', 'factor', 'out_until')
   local factor = tonumber(l[7] or 1)
   local limits = {
     key = key, rate = policy.rate * factor, factor = factor, cooldown_until = tonumber(l[3] or 0),
@@ -43,7 +43,9 @@ local function limits_read(key, policy, now)
     refused_until = tonumber(l[6] or 0), tokens = policy.burst,
   }
   if l[1] then
-    limits.tokens = math.min(policy.burst, tonumber(l[1]) + (now - tonumber(l[2])) * limits.rate)
+    -- ahead of now only behind a pause; a clock set back must not empty the bucket
+    local at = math.min(tonumber(l[2]), math.max(now, limits.cooldown_until, tonumber(l[8] or 0)))
+    limits.tokens = math.min(policy.burst, tonumber(l[1]) + (now - at) * limits.rate)
   end
   if limits.quota_until <= now then
     limits.quota_used, limits.quota_until = 0, now + 90000000
@@ -115,7 +117,8 @@ local function limits_cool(key, policy, ends, now)
   local limits = limits_read(key, policy, now)
   if ends > limits.cooldown_until then
     if limits.cooldown_until <= now then
-      redis.call('HSET', key, 'out_until', limits.tokens < 0 and math.ceil(now - limits.tokens / limits.rate) or 0)
+      local out = limits.tokens < 0 and math.ceil(now - limits.tokens / limits.rate) or 0
+      redis.call('HSET', key, 'out_until', out)
     end
     local tokens = math.min(0, limits.tokens + (ends - now) * limits.rate)
     redis.call('HSET', key, 'cooldown_until', ends, 'tokens', tokens, 'at', ends)
@@ -144,8 +147,8 @@ local function limits_answered(key, policy, now)
   limits_pace(limits_read(key, policy, now), math.min(1, tonumber(f[1]) + 0.05), now)
 end
 
--- the provider counts `left` calls until `ends`, those in flight among them or not: never more tokens than that,
--- and when those that were let out will take them all, nobody else is
+-- the provider counts `left` calls until `ends`, those in flight among them or not: never more tokens than
+-- that, and when those that were let out will take them all, nobody else is
 local function limits_told(key, policy, left, ends, in_flight, now)
   local fits = left - in_flight
   if fits <= 0 then return limits_cool(key, policy, ends, now) end

@@ -8,8 +8,8 @@ The parking lot: who waits for a provider, and in which order they leave. Includ
        interactive …    the last place given in each lane
        in_interactive … how many of it stand in line; with the last of them its last place is forgotten, or
                         the lane would pay for calls that were revoked
-       kept_interactive … "<place> <last> <since>": places kept for calls that were published before the first
-                        was enqueued into the line, at `since`, and that workers hold back later
+       kept_interactive … "<place> <last> <since>": places kept for calls that were published before the
+                        first was enqueued into the line, at `since`, and that workers hold back later
        releaser         the worker that looks most often, until releaser_until; any other takes over then
        claimed_through  publishing time of the call that was claimed last
   released zset {id -> when}: published since, and not yet seen by a worker
@@ -77,5 +77,5 @@ end
 
 -- calls on their way from the lot to a worker
 local function lot_under_way(released, now)
-  return redis.call('ZCOUNT', released, now - FORGOTTEN, '+inf')
+  return redis.call('ZCOUNT', released, now - FORGOTTEN, now)
 end

@@ -35,10 +35,10 @@ local apart = horizon / 10  -- so much of the horizon is given for looking seldo
 redis.call('ZREMRANGEBYSCORE', KEYS[10], '-inf', now)
 if tonumber(ARGV[5]) > 0 then redis.call('ZADD', KEYS[10], now + 5000, worker .. '/' .. ARGV[5]) end
 local leads = redis.call('HMGET', lot, 'releaser', 'releaser_until')
-if leads[1] and leads[1] ~= worker and tonumber(leads[2]) > now then
-  return { 'follow', math.max(50, tonumber(leads[2]) - now) }
-end
-if leads[1] ~= worker or tonumber(leads[2]) < now + 700 then
+local led = math.min(tonumber(leads[2] or 0), now + 1000)  -- a clock set back must not prolong a lease
+if led ~= tonumber(leads[2] or 0) then led = 0 end
+if leads[1] and leads[1] ~= worker and led > now then return { 'follow', math.max(50, led - now) } end
+if leads[1] ~= worker or led < now + 700 then
   redis.call('HSET', lot, 'releaser', worker, 'releaser_until', now + 1000)
 end
 
