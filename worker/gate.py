@@ -6,10 +6,7 @@ Both questions are one script each, on Redis's own clock; see ``lua/begin.lua`` 
 
 from __future__ import annotations
 
-import os
-import secrets
 from dataclasses import dataclass
-from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -18,6 +15,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 
 from worker.errors import StateUnavailable
 from worker.keys import keys
+from worker.nonce import nonce
 from worker.outbox import Finish
 from worker.policy import Policy
 from worker.scripts import Script, script
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from worker.provider import Provider
     from worker.stores import Commands
 
-__all__ = ["Decision", "Gate", "Report", "worker_name"]
+__all__ = ["Decision", "Gate", "Report"]
 
 LINGER = 600_000
 """Milliseconds that an ended record stays where late copies may still come: twice the visibility timeout."""
@@ -138,7 +136,7 @@ class Gate:
         Raises:
             StateUnavailable: Redis does not answer; the call must not be made.
         """
-        nonce, at = _nonce(), self.keys
+        name, at = nonce(), self.keys
         home = claim.keys or at
         flight_key = at.flight(flight)
         passes = claim.passes_line(at)
@@ -150,7 +148,7 @@ class Gate:
         ]
         args = [
             self._now(),
-            nonce,
+            name,
             self._policy.packed,
             claim.task_id,
             claim.token,
@@ -173,7 +171,7 @@ class Gate:
             released=bool(reply[14]),
             now=reply[9] / 1000,
         )
-        return _decision(reply), Report(self, nonce, flight_key if flight else "", reply[12] - 1)
+        return _decision(reply), Report(self, name, flight_key if flight else "", reply[12] - 1)
 
     def claim(self, claim: Claim) -> str:
         """``ok`` when the task's record is now ours, else why not; one round trip.
@@ -183,7 +181,7 @@ class Gate:
         home = claim.keys or self.keys
         names = [home.queued, home.running, home.released, home.call(claim.task_id)]
         lease = round(claim.lease * 1000)
-        args = [self._now(), _nonce(), claim.task_id, lease, claim.message, claim.lane]
+        args = [self._now(), nonce(), claim.task_id, lease, claim.message, claim.lane]
         reply = self._ask(script("claim"), names, args)
         claim.heard(
             token=reply[1],
@@ -306,32 +304,6 @@ def _decision(reply: Any) -> Decision:
         reply[9] / 1000,
         reply[13],
     )
-
-
-_count = count()
-_process = (0, "", "")
-
-
-def worker_name() -> str:
-    """What the nonces of this worker's calls begin with, those of its pool's children too.
-
-    ``lua/release.lua`` tells by it whose leases take slots; a worker that is gone has none.
-    """
-    return _names()[0]
-
-
-def _nonce() -> str:
-    """A name for one call that no other call of the fleet has: a process's own, and a number."""
-    return f"{_names()[1]}-{next(_count):x}"
-
-
-def _names() -> tuple[str, str]:
-    """The worker's name and this process's own, which begins with it."""
-    global _process  # noqa: PLW0603 - a forked child must not go on with its parent's
-    if _process[0] != os.getpid():
-        worker = _process[1] or f"{os.getpid()}_{secrets.token_hex(6)}"
-        _process = (os.getpid(), worker, f"{worker}.{secrets.token_hex(4)}" if _process[1] else worker)
-    return _process[1:]
 
 
 def _text(value: bytes | str) -> str:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from celery import states
 
 from worker import registry
-from worker.gate import worker_name
 from worker.message import request_of
+from worker.nonce import worker_name
 from worker.reconciler import PASSING
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from redis import Redis
 
 from tests.integration.conftest import HeldClock
 from worker.claim import Claim
-from worker.gate import Decision, Gate, Report, worker_name
+from worker.gate import Decision, Gate, Report
+from worker.nonce import worker_name
 from worker.provider import Breaker, Provider
 from worker.record import Records, Release
 
