@@ -10,7 +10,6 @@ export PATH
 VENV  := .venv
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
-TESTS ?= tests
 CHAOS ?= full
 export CHAOS
 
