@@ -6,9 +6,10 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from celery.exceptions import TimeoutError as NotInTime
@@ -202,13 +203,19 @@ def test_a_worker_that_is_told_to_serve_a_provider_counts_from_then_on(
     """``celery control add_consumer``; and no more when it is told to stop."""
     calls = _due(lot, 10)
 
-    app.control.add_consumer("paced", reply=True, limit=1, timeout=5.0)
+    _told(app.control.add_consumer)
     assert [call.get(timeout=15) for call in calls] == [*range(10)]
 
-    app.control.cancel_consumer("paced", reply=True, limit=1, timeout=5.0)
+    _told(app.control.cancel_consumer)
     until(lambda: state.zcount(lot.keys.workers, time.time() * 1000, "+inf") == 0)
     _due(lot, 3)
     assert bystander.ready
+
+
+def _told(command: Callable[..., Any]) -> None:
+    """Tell the worker about *paced*, over a connection of its own: the pool's may be an earlier test's."""
+    with app.connection_for_write() as fresh:
+        command("paced", reply=True, limit=1, timeout=5.0, connection=fresh)
 
 
 def _eventually(call: AsyncResult[int], seconds: float) -> int:
