@@ -25,7 +25,7 @@ from worker.errors import (
 if TYPE_CHECKING:
     from worker.gate import Decision
 
-__all__ = ["deferred", "inline_pause", "parks", "pause"]
+__all__ = ["deferred", "inline_pause", "kind_of", "parks", "pause"]
 
 _KINDS: dict[str, type[CallDeferred]] = {
     kind.reason: kind
@@ -39,6 +39,7 @@ _KINDS: dict[str, type[CallDeferred]] = {
         QuotaSpent,
     )
 }
+_BREAKER = frozenset({"breaker", "probing"})
 _POLLED = {"concurrency": 0.1, "in_flight": 0.05, "probing": 1.0}
 """Reasons that usually end long before the wait they name, the end of somebody's lease, and the seconds
 after which asking again makes sense."""
@@ -58,15 +59,18 @@ def deferred(decision: Decision, provider: str) -> NarrowsError:
     if word == "gone":
         return RecordGone()
     wait = pause(decision)
-    if word in {"breaker", "probing"}:
+    place = f" at position {decision.ahead + 1}" if decision.ahead else ""
+    held = "the breaker is open" if word in _BREAKER else f"held back by {word}{place}"
+    return kind_of(word)(f"{provider}: {held}, again in {wait:.1f} s", wait=wait, provider=provider)
+
+
+def kind_of(reason: str) -> type[CallDeferred]:
+    """The error that stands for what holds a call back."""
+    if reason in _BREAKER:
         from worker.breaker import BreakerOpen
 
-        text = f"{provider}: the breaker is open, again in {wait:.1f} s"
-        return BreakerOpen(text, wait=wait, provider=provider)
-    kind = _KINDS[word]
-    place = f" at position {decision.ahead + 1}" if decision.ahead else ""
-    text = f"{provider}: held back by {kind.reason}{place}, again in {wait:.1f} s"
-    return kind(text, wait=wait, provider=provider)
+        return BreakerOpen
+    return _KINDS.get(reason, CallDeferred)
 
 
 def parks(why: CallDeferred, home: str) -> bool:

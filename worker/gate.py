@@ -18,7 +18,7 @@ from worker.keys import keys
 from worker.nonce import nonce
 from worker.outbox import Finish
 from worker.policy import Policy
-from worker.scripts import Script, script
+from worker.scripts import Script, script, server_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,10 +36,6 @@ LINGER = 600_000
 
 Outcome = Literal["success", "failure", "neutral", "throttled", "refused"]
 Fate = Literal["keep", "end", "wait", "park", "retry", "dead"]
-
-
-def _server_clock() -> str:
-    return ""
 
 
 class Decision(NamedTuple):
@@ -97,7 +93,7 @@ class Gate:
         *,
         credentials: Sequence[str] = (),
         outbox: Outbox | None = None,
-        now: Callable[[], int | str] = _server_clock,
+        now: Callable[[], int | str] = server_clock,
     ) -> None:
         self._redis, self._outbox = redis, outbox
         self._now = now

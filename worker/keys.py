@@ -35,10 +35,15 @@ from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
 
-__all__ = ["WRITABLE", "Keys", "keys"]
+__all__ = ["WRITABLE", "Keys", "digest", "keys"]
 
 WRITABLE = "narrows:{upkeep}:writable"
 """Written by the readiness check: a server that is full, read-only or cannot reach its disk refuses it."""
+
+
+def digest(credential: str) -> str:
+    """What stands for a credential where it is named; it tells nothing of a secret that nobody can guess."""
+    return sha256(credential.encode()).hexdigest()[:12]
 
 
 class Keys:
@@ -89,8 +94,7 @@ class Keys:
 
     def limits_of(self, credentials: Sequence[str]) -> tuple[str, ...]:
         """The limits of each credential; the first one's are the provider's own."""
-        prints = (sha256(secret.encode()).hexdigest()[:12] for secret in credentials[1:])
-        return (self.limits, *(f"{self.limits}:{digest}" for digest in prints))
+        return (self.limits, *(f"{self.limits}:{digest(secret)}" for secret in credentials[1:]))
 
     def batch(self, name: str) -> str:
         """How far one batch is enqueued."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from worker.days import day_ends
+from worker.keys import digest
 from worker.scripts import script
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Limits:
 
 def digests(credentials: Sequence[str]) -> tuple[str, ...]:
     """What stands for each credential where people read; one empty digest for a provider without any."""
-    return tuple(sha256(secret.encode()).hexdigest()[:12] for secret in credentials) or ("",)
+    return tuple(map(digest, credentials)) or ("",)
 
 
 def read(provider: Provider, digest: str, fields: Sequence[bytes | None], now: int) -> Limits:

@@ -16,7 +16,7 @@ from worker.errors import EnqueueFailed, StateUnavailable
 from worker.gate import LINGER
 from worker.keys import keys
 from worker.message import LANES
-from worker.scripts import script
+from worker.scripts import script, server_clock
 from worker.stores import Unreached
 
 if TYPE_CHECKING:
@@ -43,10 +43,6 @@ FATAL_LOSSES = 3
 FATAL_PUBLISHES = 8
 """Workers that a call may take down in a row, and copies that may vanish unclaimed, each after twice the
 wait of the last (43 minutes for 8), before it is given up."""
-
-
-def _server_clock() -> str:
-    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +100,7 @@ class Records:
         provider: str,
         *,
         room: int = 0,
-        now: Callable[[], int | str] = _server_clock,
+        now: Callable[[], int | str] = server_clock,
     ) -> None:
         self._redis, self._line, self._room, self._now = redis, line, room, now
         self.keys = keys(provider)

@@ -17,6 +17,7 @@ from celery import states
 from celery.backends.redis import RedisBackend
 
 from worker import errors, registry
+from worker.deferral import kind_of
 
 if TYPE_CHECKING:
     from worker.why import Whereabouts
@@ -29,17 +30,6 @@ BLIND = 5.0
 """Seconds for which nobody looks again after the state Redis did not answer: readers have to go on."""
 
 _OPEN = frozenset({states.PENDING, states.RETRY})
-_KINDS: dict[str, type[errors.NarrowsError]] = {
-    kind.reason: kind
-    for kind in (
-        errors.BucketEmpty,
-        errors.ConcurrencyFull,
-        errors.CredentialsAside,
-        errors.OthersFirst,
-        errors.ProviderCooling,
-        errors.QuotaSpent,
-    )
-}
 
 
 class Results(RedisBackend):
@@ -128,6 +118,4 @@ def _kind(found: Whereabouts, stored: object) -> type[errors.NarrowsError]:
     """The error that holds the call back now; of one that failed, the error that it failed with."""
     if found.state != "parked" and isinstance(stored, errors.NarrowsError):
         return type(stored)
-    if found.reason in {"breaker", "probing"}:
-        return errors.CircuitBreakerOpenError
-    return _KINDS.get(found.reason, errors.CallDeferred)
+    return kind_of(found.reason)

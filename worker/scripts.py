@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from worker.stores import Commands
 
-__all__ = ["Script", "script"]
+__all__ = ["Script", "script", "server_clock"]
 
 _FOLDER = Path(__file__).parent / "lua"
 _INCLUDES = re.compile(r"^include ((?:\w+ ?)+)$", re.MULTILINE)
@@ -56,6 +56,11 @@ class Script:
         if isinstance(reply, ResponseError):
             raise reply
         return reply
+
+
+def server_clock() -> str:
+    """What a script takes for "now" to look at its server's own clock."""
+    return ""
 
 
 @cache

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from tests.acceptance import providers
 from tests.acceptance.envelopes import Envelopes
+from tests.acceptance.lot import Lot
 from tests.acceptance.scripted import PLAYERS
 from tests.conftest import CONTRACTS
-from tests.fleet import Ground
+from tests.fleet import Fleet, Ground
 from tests.sandbox import Reply, Request, json_reply
 from worker import registry
 
@@ -77,3 +79,18 @@ def clean(ground: Ground) -> Ground:
     """The ground, without a trace of the module before; to be asked for before a fleet is started."""
     ground.clear()
     return ground
+
+
+@pytest.fixture
+def state(clean: Ground, fleet: Fleet) -> Iterator[Redis]:
+    """The state Redis of a module's own fleet; the providers behave and their journals are empty."""
+    assert fleet.ready
+    clean.sandbox.control.reset()
+    with clean.client() as client:
+        yield client
+
+
+@pytest.fixture
+def lot(state: Redis, clean: Ground) -> Lot:
+    """The lot of a provider that takes a call every 50 ms."""
+    return Lot(state, clean, providers.PACED.name)

@@ -28,21 +28,6 @@ def fleet(clean: Ground) -> Iterator[Fleet]:
         yield fleet
 
 
-@pytest.fixture
-def state(clean: Ground, fleet: Fleet) -> Iterator[Redis]:
-    """The state Redis; the provider behaves and its journal is empty."""
-    assert fleet.ready
-    clean.sandbox.control.reset()
-    with clean.client() as client:
-        yield client
-
-
-@pytest.fixture
-def lot(state: Redis, clean: Ground) -> Lot:
-    """The provider's lot."""
-    return Lot(state, clean, PACED.name)
-
-
 def clock(state: Redis) -> int:
     """Milliseconds since the epoch, by the server's clock."""
     seconds, micros = state.time()

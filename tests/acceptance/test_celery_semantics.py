@@ -29,15 +29,6 @@ def fleet(clean: Ground) -> Iterator[Fleet]:
 
 
 @pytest.fixture
-def state(clean: Ground, fleet: Fleet) -> Iterator[Redis]:
-    """The state Redis; the provider behaves and its journal is empty."""
-    assert fleet.ready
-    clean.sandbox.control.reset()
-    with clean.client() as client:
-        yield client
-
-
-@pytest.fixture
 def stranger(clean: Ground) -> Iterator[Celery]:
     """A Celery application that has none of our code."""
     with Celery("stranger", broker=clean.valkey.url, backend=clean.valkey.url, set_as_current=False) as other:

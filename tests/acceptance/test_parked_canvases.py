@@ -23,21 +23,6 @@ def fleet(clean: Ground) -> Iterator[Fleet]:
 
 
 @pytest.fixture
-def state(clean: Ground, fleet: Fleet) -> Iterator[Redis]:
-    """The state Redis; the providers behave and their journals are empty."""
-    assert fleet.ready
-    clean.sandbox.control.reset()
-    with clean.client() as client:
-        yield client
-
-
-@pytest.fixture
-def lot(state: Redis, clean: Ground) -> Lot:
-    """The lot of a provider that takes a call every 50 ms."""
-    return Lot(state, clean, "paced")
-
-
-@pytest.fixture
 def steady(state: Redis, clean: Ground) -> Lot:
     """The lot of one that takes calls as they come."""
     return Lot(state, clean, "steady")

@@ -30,21 +30,6 @@ def fleet(clean: Ground) -> Iterator[Fleet]:
         yield fleet
 
 
-@pytest.fixture
-def state(clean: Ground, fleet: Fleet) -> Iterator[Redis]:
-    """The state Redis; the providers behave and their journals are empty."""
-    assert fleet.ready
-    clean.sandbox.control.reset()
-    with clean.client() as client:
-        yield client
-
-
-@pytest.fixture
-def lot(state: Redis, clean: Ground) -> Lot:
-    """The lot of a provider that takes a call every 50 ms."""
-    return Lot(state, clean, "paced")
-
-
 def resident(fleet: Fleet) -> float:
     """MB that the largest worker holds."""
     pages = [int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) for pid in fleet.pids]
