@@ -94,7 +94,7 @@ browser: $(STAMP) ## Look at the pages with a real browser
 lock: $(STAMP) ## Resolve the locks anew (the old pins are kept where they still fit)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
-	  --output-file requirements/runtime.lock pyproject.toml
+	  --extra s3 --output-file requirements/runtime.lock pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra dev \
 	  --constraint requirements/runtime.lock --output-file requirements/develop.lock pyproject.toml
