@@ -37,7 +37,7 @@ from worker.stack.stack import Stack
 
 __all__ = ["Fleet", "Ground", "held", "until"]
 
-INCLUDED = "tests.acceptance.providers,tests.acceptance.limited"
+INCLUDED = "tests.acceptance.providers,tests.acceptance.limited,tests.acceptance.submitted"
 
 
 def until(condition: Callable[[], Any], within: float = 10.0, *, told: Callable[[], Any] = str) -> Any:

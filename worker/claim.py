@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from worker.gate import Report
     from worker.keys import Keys
     from worker.retry import RetryPolicy
+    from worker.submission import Submits
 
 __all__ = ["Claim"]
 
@@ -51,6 +52,11 @@ class Claim:
         retry_in: Seconds until the failed call is tried again; None when it is not.
         wait: Seconds that the task is to wait outside of the slot; None while it does not.
         planned: The failure that ``retry_in`` is for.
+        submits: How its operation submits; None for one that only asks.
+        noted: What the ledger is to know of it from the start (JSON, see ``worker/ledger.py``).
+        sending: A request that may act was let out in this run.
+        again: It is known that the one before did nothing.
+        leaves_at: When the request that was let out is to leave, on this process's monotonic clock.
     """
 
     home: str = ""
@@ -77,6 +83,11 @@ class Claim:
     retry_in: float | None = None
     wait: float | None = None
     planned: CallFailed | None = None
+    submits: Submits | None = None
+    noted: str = ""
+    sending: bool = False
+    again: bool = False
+    leaves_at: float = 0.0
 
     @property
     def keys(self) -> Keys | None:

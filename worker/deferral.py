@@ -20,6 +20,7 @@ from worker.errors import (
     ProviderCooling,
     QuotaSpent,
     RecordGone,
+    SubmissionKnown,
 )
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def deferred(decision: Decision, provider: str) -> NarrowsError:
         return CallRevoked()
     if word == "gone":
         return RecordGone()
+    if word == "submitted":
+        return SubmissionKnown()
     wait = pause(decision)
     place = f" at position {decision.ahead + 1}" if decision.ahead else ""
     held = "the breaker is open" if word in _BREAKER else f"held back by {word}{place}"

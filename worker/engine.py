@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from worker.cache.cache import Cache
     from worker.deadletters import DeadLetters
     from worker.gateway import Gateway
+    from worker.ledger import Ledger
     from worker.metrics.metrics import Metrics
     from worker.pipeline import Pipeline
     from worker.releaser import Releaser
     from worker.runner import Runner
+    from worker.sealing import Sealer
+    from worker.submitting import Submitter
     from worker.watcher import Watcher
 
 __all__ = ["Engine", "engine"]
@@ -67,6 +70,17 @@ class Engine:
         return Bulkhead()
 
     @cached_property
+    def sealer(self) -> Sealer:
+        """What seals and opens the arguments of the tasks that the settings name.
+
+        Raises:
+            ConfigurationError: They name a task that there is not.
+        """
+        from worker.sealing import chosen_sealer
+
+        return chosen_sealer(self.settings)
+
+    @cached_property
     def releaser(self) -> Releaser:
         """What publishes parked calls; it runs where a worker starts it."""
         from worker.application import app
@@ -104,6 +118,13 @@ class Engine:
         return Pipeline(self.gateway, inline_wait=self.settings.inline_wait, watcher=self.watcher)
 
     @cached_property
+    def submitter(self) -> Submitter:
+        """What runs operations that submit."""
+        from worker.submitting import Submitter
+
+        return Submitter(self.pipeline, self.ledger)
+
+    @cached_property
     def runner(self) -> Runner:
         """What runs tasks."""
         from worker.runner import Runner
@@ -134,6 +155,12 @@ class Engine:
             name, Records(self.state, self.line, name, room=self._room(name))
         )
 
+    def ledger(self, name: str) -> Ledger:
+        """What is remembered of the submissions of the provider of that name."""
+        from worker.ledger import Ledger
+
+        return Ledger(self.state, self.line, name)
+
     def _room(self, name: str) -> int:
         """Calls of a provider that its workers take at once or let wait in a slot; 0 when it has no rate."""
         rate = overridden(registry.provider(name), self.settings.providers.get(name)).rate
@@ -145,7 +172,7 @@ class Engine:
         """The dead letters of the provider of that name."""
         from worker.deadletters import DeadLetters
 
-        return DeadLetters(self.state, name)
+        return DeadLetters(self.state, name, sealer=self.sealer)
 
 
 @cache

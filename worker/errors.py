@@ -11,6 +11,8 @@ dead letters and log lines.
       DuplicateDelivery    another copy has this call        -> this copy is dropped
       RecordGone           ended, or lost by Redis           -> dropped if there is a result, else run
       CallRevoked          somebody revoked it               -> it ends as REVOKED
+      SubmissionKnown      sent before, or somebody else's   -> answered from what is remembered of it
+      SealBroken           its arguments cannot be opened    -> dead letter; nothing was sent
       UnexpectedError      a bug of ours or of a provider module -> dead letter
       CallError
         CallDeferred       not made: nothing spent, nothing learnt -> wait, no attempt used
@@ -24,7 +26,7 @@ dead letters and log lines.
           ArgumentsInvalid, CredentialsRefused, RequestInvalid,
           ResourceMissing, ResponseUnreadable, WorkerLost
 
-EnqueueFailed and ArgumentsInvalid are also kombu's OperationalError and EncodeError: callers of
+EnqueueFailed is also kombu's OperationalError, ArgumentsInvalid and SealBroken its EncodeError: callers of
 ``delay`` know those, and Celery's tracer fails a task properly when a next step raises them.
 
 No message holds an argument's value, a body, a header or a query string.
@@ -69,7 +71,9 @@ __all__ = [
     "RequestInvalid",
     "ResourceMissing",
     "ResponseUnreadable",
+    "SealBroken",
     "StateUnavailable",
+    "SubmissionKnown",
     "ThrottledTooLong",
     "UnexpectedError",
     "WorkerLost",
@@ -119,6 +123,18 @@ class CallRevoked(NarrowsError):
     """The call was revoked."""
 
     code = "revoked"
+
+
+class SubmissionKnown(NarrowsError):
+    """What is to be submitted was sent before, or is another call's."""
+
+    code = "submission_known"
+
+
+class SealBroken(NarrowsError, EncodeError):
+    """The call's sealed arguments cannot be opened here."""
+
+    code = "sealed"
 
 
 class RecordGone(NarrowsError):
@@ -258,9 +274,14 @@ class ProviderUnavailable(CallFailed):
 
 
 class CallInDoubt(CallError):
-    """The request may have been acted on; nobody knows."""
+    """The request may have been acted on; nobody knows.
+
+    Attributes:
+        wait: Seconds until the provider is asked whether it was; None leaves it to a person.
+    """
 
     code = "in_doubt"
+    wait: float | None = None
 
 
 class CallRejected(CallError):

@@ -116,6 +116,7 @@ class Gate:
         lease: float = 30.0,
         patience: float = 0.0,
         crowded: bool = False,
+        sends: bool = False,
     ) -> tuple[Decision, Report]:
         """Whether a call may go out, and in how many seconds; one round trip.
 
@@ -128,6 +129,7 @@ class Gate:
             lease: Seconds after which the record is given to another worker if it is not heard of.
             patience: Seconds that the call would wait in its slot.
             crowded: This process has no slot for the call.
+            sends: What is let out may act, so the call is marked as sent before it leaves.
 
         Raises:
             StateUnavailable: Redis does not answer; the call must not be made.
@@ -155,6 +157,10 @@ class Gate:
             round(patience * 1000),
             "1" if passes else "",
             "1" if crowded else "",
+            _sends(claim) if sends else "",
+            claim.noted,
+            home.call(""),
+            home.submissions,
         ]
         reply = self._ask(self._begin, names, args)
         claim.heard(
@@ -177,7 +183,10 @@ class Gate:
         home = claim.keys or self.keys
         names = [home.queued, home.running, home.released, home.call(claim.task_id)]
         lease = round(claim.lease * 1000)
-        args = [self._now(), nonce(), claim.task_id, lease, claim.message, claim.lane]
+        args = [
+            *(self._now(), nonce(), claim.task_id, lease, claim.message, claim.lane),
+            *(claim.noted, home.call(""), home.submissions),
+        ]
         reply = self._ask(script("claim"), names, args)
         claim.heard(
             token=reply[1],
@@ -202,6 +211,7 @@ class Gate:
         backoff: float = 0.0,
         reason: str = "",
         letter: str = "",
+        submission: str = "",
     ) -> tuple[str, str]:
         """Tell what came of a call and decide its record's fate; one round trip.
 
@@ -209,18 +219,24 @@ class Gate:
             The state that the breaker moved to, or ``""``; and the fate, ``fenced`` when the
             record had been taken over and was left alone, ``slow`` for a retry beyond the budget.
         """
-        details = (wait, attempt, backoff, reason, letter)
+        details = (wait, attempt, backoff, reason, letter, submission)
         reply = self._ask(self._finish, *self._closing(report, claim, fate, *details))
         return _text(reply[0]), _text(reply[1])
 
     def finish_soon(
-        self, report: Report | None, claim: Claim, moved: Callable[[str], None], fate: Fate = "end"
+        self,
+        report: Report | None,
+        claim: Claim,
+        moved: Callable[[str], None],
+        fate: Fate = "end",
+        *,
+        submission: str = "",
     ) -> None:
         """Tell what came of a call for whose fate nobody waits, with the next begin or a moment later.
 
         *moved* hears the state that the breaker moved to, or ``""``.
         """
-        names, args = self._closing(report, claim, fate)
+        names, args = self._closing(report, claim, fate, submission=submission)
 
         def heard(reply: Any) -> None:
             moved(_text(reply[0]))
@@ -240,6 +256,7 @@ class Gate:
         backoff: float = 0.0,
         reason: str = "",
         letter: str = "",
+        submission: str = "",
     ) -> tuple[list[str], list[Any]]:
         """Keys and arguments of a finish."""
         at = self.keys
@@ -270,6 +287,8 @@ class Gate:
             LINGER,
             "1" if claim.recorded else "",
             "1" if claim.silent else "",
+            submission,
+            home.submissions,
         ]
 
     def _ask(self, what: Script, names: Sequence[str], args: Sequence[Any]) -> Any:
@@ -288,6 +307,10 @@ class Gate:
         if self._outbox is None:
             return what(self._redis, names, args)
         return self._outbox.ask(what, names, args)
+
+
+def _sends(claim: Claim) -> str:
+    return "again" if claim.again else "first"
 
 
 def _decision(reply: Any) -> Decision:

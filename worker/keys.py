@@ -22,9 +22,21 @@ integer milliseconds since the epoch on Redis's own clock. Expiry only collects 
     narrows:{p}:parked              zset    task id -> place in line                       while parked
     narrows:{p}:slow                zset    task id -> when it may be tried again          while slow
     narrows:{p}:released            zset    task id -> when its turn came                  while under way
+    narrows:{p}:submissions:<state> zset    submission id -> since when (lua/submission.lua)  30 days once decided
+    narrows:{p}:submissions:open    zset    submission id -> when it was last asked about  until settled
+    narrows:{p}:submissions:key:<print> string  the submission of an idempotency key       as its record
     narrows:{p}:batch:<uuid>        string  how many calls of a batch are enqueued         30 days
+    narrows:{p}:polling             string  who asks about its open submissions just now   its lease
+    narrows:{p}:round               string  since when they are asked about, all in turn   a day, or until done
+    narrows:{p}:status              channel what changed of a submission, as JSON (see tasks/polling.py)
+    narrows:{p}:replaying           string  who replays its dead letters just now          its lease
+    narrows:{p}:exporting           string  who exports them                               its lease
+    narrows:{p}:canary              hash    the letter replayed alone first (see           a day
+                                            worker/canary.py)
     narrows:{p}:flight:<print>      string  who asks this: a task id, a nonce, or landed   one call's lease
     narrows:{p}:cache:<print>       string  an answer (see worker/cache/), cache Redis     fresh + stale time
+    narrows:{p}:audit               stream  who did what to its dead letters, and which    the last 10,000
+                                            arguments were there before an edit            or so
     narrows:{upkeep}:writable       string  1, to see that writing works                   one second
     dlq:<p>                         list    JSON dead letters, oldest first                until replayed
 """
@@ -52,19 +64,27 @@ class Keys:
     __slots__ = (
         "_call",
         "_prefix",
+        "audit",
         "breaker",
         "budget",
+        "canary",
         "dlq",
+        "exporting",
         "indexes",
         "leases",
         "limits",
         "lot",
         "parked",
+        "polling",
         "probes",
         "queued",
         "released",
+        "replaying",
+        "round",
         "running",
         "slow",
+        "status",
+        "submissions",
         "waiting",
         "workers",
     )
@@ -84,6 +104,14 @@ class Keys:
         self.lot = f"{self._prefix}lot"
         self.workers = f"{self._prefix}workers"
         self.budget = f"{self._prefix}budget"
+        self.submissions = f"{self._prefix}submissions"
+        self.polling = f"{self._prefix}polling"
+        self.round = f"{self._prefix}round"
+        self.status = f"{self._prefix}status"
+        self.replaying = f"{self._prefix}replaying"
+        self.exporting = f"{self._prefix}exporting"
+        self.canary = f"{self._prefix}canary"
+        self.audit = f"{self._prefix}audit"
         self.dlq = f"dlq:{provider}"
         self.indexes = (self.queued, self.running, self.waiting, self.parked, self.slow, self.released)
         self._call = f"{self._prefix}call:"

@@ -8,6 +8,7 @@ test drives it with ``send``; the engine drives it through cache, gate and HTTP.
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -23,12 +24,18 @@ from worker.task import GuardedTask
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
+    from pydantic_core import ErrorDetails
 
     from worker.provider import Provider
+    from worker.submission import Submits
 
 __all__ = ["Operation", "Progress", "Steps", "operation"]
 
 T = TypeVar("T")
+
+_FIELD = re.compile(r"[a-z][a-z_]{0,40}")
+_EXTRA = "is not one of its fields"
+_MOST_TOLD = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +56,14 @@ class Operation:
     Attributes:
         shown: Parameters whose values may stand in Flower, logs and dead-letter excerpts.
         lane: Where its calls stand in line when their callers do not say.
+        submission: How it submits, when it changes something outside.
     """
 
     provider: Provider
     function: Callable[..., Steps[Any]]
     shown: tuple[str, ...] = ()
     lane: str = LANES[0]
+    submission: Submits | None = None
 
     @property
     def name(self) -> str:
@@ -97,10 +106,19 @@ class Operation:
 
     def steps(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Steps[Any]:
         """The generator for these arguments, parsed into what the function takes."""
+        bound = self.parsed(args, kwargs)
+        return self.function(*bound.args, **bound.kwargs)
+
+    def parsed(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
+        """The arguments as the function takes them.
+
+        Raises:
+            ArgumentsInvalid: names the argument and what it takes; holds no value.
+        """
         bound = self._bound(args, kwargs)
         for name, value in bound.arguments.items():
             bound.arguments[name] = self._parsed(name, value)
-        return self.function(*bound.args, **bound.kwargs)
+        return bound
 
     def _bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
         try:
@@ -116,7 +134,7 @@ class Operation:
         try:
             return self._adapters[name].validator.validate_python(value)
         except _refusal() as wrong:
-            raise ArgumentsInvalid(f"{self.name}: {name}: {_said(wrong)}") from None
+            raise ArgumentsInvalid(f"{self.name}: {_said(name, wrong)}") from None
 
     def _on_wire(self, name: str, value: Any) -> Any:
         return self._adapters[name].serializer.to_python(self._parsed(name, value), mode="json")
@@ -129,16 +147,40 @@ def _refusal() -> type[ValidationError]:
     return ValidationError
 
 
-def _said(wrong: ValidationError) -> str:
-    """What is wrong, in one line and without the value."""
-    first = wrong.errors(include_input=False, include_url=False)[0]
-    where = "".join(f"[{part}]" for part in first["loc"] if isinstance(part, int))
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{where} {message}".strip()
+def _said(name: str, wrong: ValidationError) -> str:
+    """Everything that is wrong with the argument *name*, in one line and without a value.
+
+    Fields are named by their path (``payload.contact.phone``), items by their place (``bbls: [3]``).
+    """
+    errors = wrong.errors(include_input=False, include_url=False)
+    told = [_complaint(name, error) for error in errors[:_MOST_TOLD]]
+    more = [f"and {len(errors) - _MOST_TOLD} more"] if len(errors) > _MOST_TOLD else []
+    return "; ".join([*told, *more])
+
+
+def _complaint(name: str, error: ErrorDetails) -> str:
+    places, fields = "", name
+    for part in error["loc"]:
+        if isinstance(part, int):
+            places += f"[{part}]"
+        else:
+            fields += f"{places}.{_field(part)}"
+            places = ""
+    message = _EXTRA if error["type"] == "extra_forbidden" else error["msg"].removeprefix("Value error, ")
+    return f"{fields}: {places} {message}".replace(":  ", ": ")
+
+
+def _field(name: str) -> str:
+    """*name*, unless it is the caller's own and may be anything."""
+    return name if _FIELD.fullmatch(name) else "…"
 
 
 def operation(
-    provider: Provider, *, shown: tuple[str, ...] = (), lane: str = LANES[0]
+    provider: Provider,
+    *,
+    shown: tuple[str, ...] = (),
+    lane: str = LANES[0],
+    submission: Submits | None = None,
 ) -> Callable[[Callable[..., Steps[Any]]], GuardedTask]:
     """Make a generator function the task ``<provider>.<function>``.
 
@@ -147,15 +189,22 @@ def operation(
         shown: Parameters whose values may be shown; all others are masked everywhere.
         lane: Where its calls stand in line when their callers do not say: ``interactive``, ``batch`` or
             ``replay``.
+        submission: How it submits: it yields one request that is not repeatable, returns
+            :class:`worker.submission.Accepted`, and has a parameter ``idempotency_key``.
     """
     lane_named(lane, provider.name)
     registry.add(provider)
 
     def task(function: Callable[..., Steps[Any]]) -> GuardedTask:
+        if submission is not None and "idempotency_key" not in inspect.signature(function).parameters:
+            name = f"{provider.name}.{function.__name__}"
+            raise TypeError(f"{name} submits, so it takes a parameter idempotency_key: IdempotencyKey = None")
         made: GuardedTask = app.task(
             base=GuardedTask,
             name=f"{provider.name}.{function.__name__}",
-            operation=Operation(provider=provider, function=function, shown=shown, lane=lane),
+            operation=Operation(
+                provider=provider, function=function, shown=shown, lane=lane, submission=submission
+            ),
         )(function)
         return made
 

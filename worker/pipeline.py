@@ -20,12 +20,16 @@ from worker.errors import (
     CredentialsAside,
     CredentialsRefused,
     ProviderThrottled,
+    ProviderUnavailable,
     QuotaSpent,
     RecordGone,
+    ResponseUnreadable,
+    UnexpectedError,
 )
 from worker.gateway import replayed
 from worker.operation import Progress
 from worker.outcome import FORBIDDEN, believed, noted
+from worker.submission import Submits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +104,8 @@ class Pipeline:
 
     def call(self, gateway: Gateway, request: Request, claim: Claim, operation: str = "") -> Answer:
         """The answer to *request*, from the cache or from the provider, or why there is none."""
+        if not request.repeatable and claim.task_id:
+            request = _submitted(request, claim)
         known = gateway.recall(request)
         if known is not None and known.fresh and _new_enough(known, request, claim):
             self._watcher.cache_hit(gateway.provider.name, known.tier)
@@ -142,6 +148,7 @@ class Pipeline:
         """
         if len(gateway.gate.limits) == 1:
             raise why
+        claim.again = claim.sending
         try:
             return self._admit(gateway, request, claim)
         except CredentialsAside:
@@ -157,9 +164,11 @@ class Pipeline:
         left = self._inline_wait
         self.tell(claim)
         while True:
-            decision, report = self._begin(gateway, claim, flight, left)
+            decision, report = self._begin(gateway, claim, flight, left, sends=not request.repeatable)
             if decision.word == "admit":
                 claim.report, claim.begun = report, True
+                claim.sending = claim.sending or not request.repeatable
+                claim.leaves_at = time.monotonic() + decision.wait
                 self._watcher.admitted(gateway.provider.name, decision)
                 gateway.breaker.moved(decision.moved)
                 if decision.wait:
@@ -185,7 +194,9 @@ class Pipeline:
         self._watcher.deferred(provider.name, why.reason, why.wait)
         return why
 
-    def _begin(self, gateway: Gateway, claim: Claim, flight: str, patience: float) -> tuple[Decision, Report]:
+    def _begin(
+        self, gateway: Gateway, claim: Claim, flight: str, patience: float, *, sends: bool
+    ) -> tuple[Decision, Report]:
         ask = partial(
             gateway.gate.begin,
             claim,
@@ -193,6 +204,7 @@ class Pipeline:
             lease=claim.lease,
             patience=max(patience, _patience(claim, gateway.provider)),
             crowded=_crowded(claim),
+            sends=sends,
         )
         decision, report = ask()
         if decision.word == "gone":
@@ -211,6 +223,8 @@ class Pipeline:
         started = time.perf_counter()
         status = "error"
         try:
+            if not request.repeatable:
+                _in_time(claim, gateway.provider)
             etag = {"If-None-Match": known.etag} if known is not None and known.etag else None
             answer = gateway.http.send(request, extra_headers=etag, credential=report.credential)
             report.headroom = believed(answer.headers, gateway.provider)
@@ -222,7 +236,7 @@ class Pipeline:
             status = why.code
             if isinstance(why, CredentialsRefused):
                 self._watcher.credentials_refused(gateway.provider.name, report.credential + 1)
-            if isinstance(why, CallFailed) and why.sent and not request.repeatable and not _unprocessed(why):
+            if not request.repeatable and _may_have_acted(why, claim):
                 raise CallInDoubt(f"{gateway.provider.name}: it may have been acted on ({why})") from None
             if isinstance(why, CallFailed):
                 claim.plan(why, gateway.retry)
@@ -272,6 +286,27 @@ def _new_enough(known: Entry, request: Request, claim: Claim) -> bool:
     return not request.fresh or (claim.created_at > 0 and known.stored_at >= claim.created_at)
 
 
-def _unprocessed(why: CallFailed) -> bool:
-    """Whether the provider said that it did nothing: a throttled request was not looked at."""
-    return isinstance(why, ProviderThrottled)
+def _submitted(request: Request, claim: Claim) -> Request:
+    """*request* as it goes out, with the submission's id where its provider is to see that."""
+    claim.submits = claim.submits or Submits()
+    if claim.sending:
+        raise UnexpectedError("an operation submits once: what comes after needs a task of its own")
+    return claim.submits.tag(request, claim.task_id)
+
+
+def _in_time(claim: Claim, provider: Provider) -> None:
+    """Nothing while the claim must still be ours; others take over from a process that stood still."""
+    if claim.task_id and time.monotonic() > claim.leaves_at + claim.lease / 2:
+        raise ProviderUnavailable(f"{provider.name} was not asked: this worker stood still for too long")
+
+
+def _may_have_acted(why: CallError, claim: Claim) -> bool:
+    """Whether the provider may have done what it was asked, and would do it again.
+
+    A throttled request was not looked at. What cannot be read may be a receipt.
+    """
+    if not why.sent or isinstance(why, ProviderThrottled):
+        return False
+    if isinstance(why, CallFailed):
+        return claim.submits is None or claim.submits.resend != "idempotent"
+    return isinstance(why, ResponseUnreadable)

@@ -16,6 +16,7 @@ from celery.app.amqp import AMQP
 
 from worker import registry
 from worker.errors import ArgumentsInvalid, EnqueueFailed
+from worker.ledger import noted_of
 from worker.message import frozen, lane_of, new_mark, thawed
 from worker.template import Template, slot
 
@@ -109,8 +110,11 @@ class RecordedAMQP(AMQP):
         records = engine().records(provider)
         expires = _milliseconds(message.headers.get("expires"))
         behind = registry.provider(provider).caching is None  # otherwise a worker may have the answer
+        noted = message.headers["narrows"].pop("noted", None)
+        if noted is None:  # sent by name, past the task's own checks
+            noted = noted_of(self.app.tasks[name].operation, message.body[0], message.body[1])
         text = frozen(message, options)
-        if not records.write(task_id, text, due, lane=lane, expires=expires, behind=behind):
+        if not records.write(task_id, text, due, lane=lane, expires=expires, behind=behind, noted=noted):
             return None
         try:
             return publish(producer, name, message, **options)

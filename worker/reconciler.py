@@ -17,9 +17,10 @@ from redis.exceptions import RedisError
 
 from worker import registry
 from worker.claim import Claim
-from worker.errors import NarrowsError, WorkerLost
+from worker.errors import CallInDoubt, NarrowsError, WorkerLost
 from worker.message import request_of, thawed
 from worker.record import BATCH
+from worker.submission import Submits
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -143,6 +144,8 @@ class Reconciler:
     def _adopt(self, name: str, orphan: Found) -> None:
         if orphan.kind == "poison":
             self._bury(name, orphan)
+        elif orphan.kind == "doubt":
+            self._doubt(name, orphan)
         elif self._answered(orphan):
             self._engine.records(name).cancel(orphan.task_id)
         else:
@@ -165,12 +168,31 @@ class Reconciler:
             except connection.channel_errors:
                 return 0
 
+    def _doubt(self, name: str, orphan: Found) -> None:
+        """See to a submission that was lost with its worker, perhaps after it was sent."""
+        message, _ = thawed(orphan.message)
+        submits = self._app.tasks[message.headers["task"]].operation.submission or Submits()
+        claim = Claim(home=name, task_id=orphan.task_id, token=orphan.token, submits=submits)
+        gate = self._engine.gateway(name).gate
+        if self._answered(orphan):
+            gate.finish(None, claim, "end", submission="accepted")
+        elif submits.verify is not None:
+            gate.finish(None, claim, "wait", wait=submits.after, reason="in_doubt", submission="in_doubt")
+            logger.warning("submission in doubt", extra={"task_id": orphan.task_id})
+        else:
+            why = CallInDoubt(f"{name}: its worker was lost when it may have been sent")
+            self._give_up(orphan, claim, why)
+
     def _bury(self, name: str, orphan: Found) -> None:
         """Give up a call that took its worker down too often."""
         message, _ = thawed(orphan.message)
+        claim = Claim(home=name, task_id=orphan.task_id, token=orphan.token)
+        why = WorkerLost(f"{message.headers['task']}: its worker was lost too often")
+        self._give_up(orphan, claim, why)
+
+    def _give_up(self, orphan: Found, claim: Claim, why: NarrowsError) -> None:
+        message, _ = thawed(orphan.message)
         args, kwargs, _ = message.body
         task = self._app.tasks[message.headers["task"]]
-        claim = Claim(home=name, task_id=orphan.task_id, token=orphan.token)
-        why = WorkerLost(f"{task.name}: its worker was lost too often")
         self._app.backend.mark_as_failure(orphan.task_id, why, request=request_of(orphan.message))
         self._engine.runner.bury(task, claim, why, args, kwargs, message.headers)

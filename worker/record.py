@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from redis.exceptions import RedisError
 
-from worker.errors import EnqueueFailed, StateUnavailable
+from worker.errors import ArgumentsInvalid, EnqueueFailed, StateUnavailable
 from worker.gate import LINGER
 from worker.keys import keys
 from worker.message import LANES
@@ -39,6 +39,8 @@ RELEASED_AT_ONCE = 50
 BATCH = 200
 """Calls of each kind that one sweep takes, so that no script holds Redis for long."""
 
+_OPEN = "it may run all the same; the same task_id enqueues it once"
+
 FATAL_LOSSES = 3
 FATAL_PUBLISHES = 8
 """Workers that a call may take down in a row, and copies that may vanish unclaimed, each after twice the
@@ -50,8 +52,8 @@ class Found:
     """A call that nobody runs.
 
     Attributes:
-        kind: ``lost`` with its worker, ``unclaimed``, or ``poison``.
-        token: Of the claim on a poison call; 0 for the others.
+        kind: ``lost`` with its worker, ``unclaimed``, ``poison``, or ``doubt``: lost when it may have left.
+        token: Of the claim on a call that is poison or in doubt; 0 for the others.
     """
 
     task_id: str
@@ -115,37 +117,49 @@ class Records:
         lane: str = LANES[0],
         expires: int | None = None,
         behind: bool = True,
+        noted: str = "",
     ) -> bool:
         """Whether the call's message is to be published now.
 
         Not so when it is to wait for *due*, nor when others stand in line and it is parked *behind* them, nor
         when a call of that id is there already. One round trip. It is not run after *expires*; both are ms
-        since the epoch.
+        since the epoch. Of a submission, *noted* is what the ledger is to know.
 
         Raises:
+            ArgumentsInvalid: The submission's idempotency key stands for something else.
             EnqueueFailed: Redis does not answer; says whether the call may have been taken all the same.
         """
         try:
             (state,) = self._enqueue(
-                [task_id, message], lane=lane, due=due, expires=expires, park="behind" if behind else "never"
+                [task_id, message, noted],
+                lane=lane,
+                due=due,
+                expires=expires,
+                park="behind" if behind else "never",
             )
         except Unreached:
             raise EnqueueFailed("the state Redis does not answer; nothing was enqueued") from None
         except RedisError as gone:
             text = f"the state Redis does not answer ({type(gone).__name__})"
-            raise EnqueueFailed(f"{text}; {self.undone(task_id)}") from None
+            done = _OPEN if noted else self.undone(task_id)  # a submission's record may be the first one's
+            raise EnqueueFailed(f"{text}; {done}") from None
+        if state == b"conflict":
+            raise _conflict()
         return state == b"queued"
 
-    def park(self, calls: Sequence[tuple[str, str]], *, lane: str, expires: int | None = None) -> int:
-        """How many of *calls* (task id and message) are new; all of them stand in line now. One round trip.
+    def park(self, calls: Sequence[tuple[str, ...]], *, lane: str, expires: int | None = None) -> int:
+        """How many of *calls* are new; all of them stand in line now. One round trip.
+
+        Each is a task id, a message, and for a submission what is noted of it.
 
         Raises:
             RedisError: Any of them may have been written; the same ids write none twice.
         """
-        flat = [value for call in calls for value in call]
-        return sum(
-            state == b"parked" for state in self._enqueue(flat, lane=lane, expires=expires, park="always")
-        )
+        flat = [value for call in calls for value in (*call, "")[:3]]
+        states = self._enqueue(flat, lane=lane, expires=expires, park="always")
+        if b"conflict" in states:
+            raise _conflict()
+        return states.count(b"parked")
 
     def _enqueue(
         self,
@@ -157,7 +171,16 @@ class Records:
         park: Literal["always", "behind", "never"],
     ) -> list[bytes]:
         given = ["" if moment is None else moment for moment in (due, expires)]
-        args = [self._now(), self.keys.call(""), lane, park, *given, self._room, *calls]
+        args = [
+            self._now(),
+            self.keys.call(""),
+            lane,
+            park,
+            *given,
+            self._room,
+            self.keys.submissions,
+            *calls,
+        ]
         states: list[bytes] = script("enqueue")(self._line, [*self._indexes, self.keys.lot], args)
         return states
 
@@ -166,7 +189,7 @@ class Records:
         try:
             self.cancel(task_id)
         except StateUnavailable:
-            return "it may run all the same; the same task_id enqueues it once"
+            return _OPEN
         return "nothing was enqueued"
 
     def cancel(self, task_id: str) -> tuple[str, bytes]:
@@ -176,7 +199,7 @@ class Records:
         """
         try:
             names = [*self._indexes, self.keys.lot, self.keys.call(task_id)]
-            state, message = script("cancel")(self._line, names, [task_id, LINGER])
+            state, message = script("cancel")(self._line, names, [task_id, LINGER, self.keys.submissions])
         except RedisError as gone:
             raise StateUnavailable from gone
         return state.decode(), message
@@ -232,3 +255,8 @@ class Records:
         pairs = [value for claim in claims for value in (claim.task_id, claim.token)]
         args = [self._now(), round(lease * 1000), self.keys.call(""), *pairs]
         return int(script("extend")(self._line, [self.keys.running], args))
+
+
+def _conflict() -> ArgumentsInvalid:
+    text = "was used for other arguments; what is submitted anew takes a new one"
+    return ArgumentsInvalid(f"idempotency_key: {text}")

@@ -27,6 +27,7 @@ from worker.deferral import parks
 from worker.errors import (
     CallDeferred,
     CallFailed,
+    CallInDoubt,
     CallRevoked,
     DuplicateDelivery,
     NarrowsError,
@@ -36,7 +37,9 @@ from worker.errors import (
     StateUnavailable,
     UnexpectedError,
 )
+from worker.ledger import noted_of
 from worker.message import lane_of, of_request
+from worker.submitting import state_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,7 +92,7 @@ class Runner:
                     task.backend.mark_as_revoked(claim.task_id, reason=why.code, request=request)
                 self._finish(claim, "end")
                 raise Ignore from None
-            except (CallDeferred, CallFailed, StateUnavailable) as why:
+            except (CallDeferred, CallFailed, CallInDoubt, StateUnavailable) as why:
                 _bare(why)
                 if isinstance(why, CallFailed) and why is not claim.planned:  # of a task that it called
                     claim.plan(why, self._engine.gateway(claim.home).retry)
@@ -157,7 +160,11 @@ class Runner:
 
         pipeline = self._engine.pipeline
         try:
+            if operation.submission is not None:
+                claim.noted = noted_of(operation, args, kwargs)
             self._claim_first(task, claim)
+            if operation.submission is not None:
+                return self._engine.submitter.run(operation, args, kwargs, claim, show)
             steps = operation.steps(args, kwargs)
             return pipeline.run(operation.provider.name, operation.name, steps, claim, show)
         except NarrowsError:
@@ -208,11 +215,27 @@ class Runner:
         """What became of the record of a call that is to wait."""
         if isinstance(why, StateUnavailable):
             raise why
-        name, seconds = claim.home, claim.wait or 0.0
-        if isinstance(why, CallFailed) and not isinstance(why, ProviderThrottled):
+        name, seconds, now_is = claim.home, claim.wait or 0.0, state_after(why, claim)
+        if isinstance(why, CallInDoubt):
+            fate = self._finish(
+                claim,
+                "wait",
+                wait=seconds,
+                attempt=claim.attempt,
+                backoff=claim.backoff,
+                reason=why.code,
+                submission=now_is,
+            )
+        elif isinstance(why, CallFailed) and not isinstance(why, ProviderThrottled):
             attempt = claim.attempt + 1
             fate = self._finish(
-                claim, "retry", wait=seconds, attempt=attempt, backoff=seconds, reason=why.code
+                claim,
+                "retry",
+                wait=seconds,
+                attempt=attempt,
+                backoff=seconds,
+                reason=why.code,
+                submission=now_is,
             )
             if fate == "slow":
                 self._engine.watcher.deferred(name, "retry_budget", seconds)
@@ -230,6 +253,7 @@ class Runner:
                 attempt=claim.attempt,
                 backoff=claim.backoff,
                 reason=reason,
+                submission=now_is,
             )
             seconds = 0.0 if parked else seconds
         self._engine.releaser.expect(name, seconds)
@@ -275,14 +299,17 @@ class Runner:
             failed_at=iso(now),
             **verdict(why),
         )
-        if self._finish(claim, "dead", letter=letter.as_json()) == "dead":
+        buried = self._finish(claim, "dead", letter=letter.as_json(), submission=state_after(why, claim))
+        if buried == "dead":
             self._engine.watcher.dead_lettered(claim.home, letter.code)
 
     def _finish_soon(self, claim: Claim) -> None:
         """End the record of a call that ended well."""
         report, claim.report = claim.report, None
         gateway = self._engine.gateway(report.gate.provider.name if report else claim.home)
-        gateway.gate.finish_soon(report, claim, gateway.breaker.moved)
+        gateway.gate.finish_soon(
+            report, claim, gateway.breaker.moved, submission="accepted" if claim.sending else ""
+        )
 
     def _finish(self, claim: Claim, fate: Any, **details: Any) -> str:
         report, claim.report = claim.report, None
@@ -296,6 +323,8 @@ def _may_pass(why: NarrowsError, claim: Claim) -> bool:
     """Whether the task that *why* stopped is to wait for better times."""
     if isinstance(why, CallDeferred):
         return why.waits
+    if isinstance(why, CallInDoubt):
+        return why.wait is not None
     return not isinstance(why, CallFailed) or claim.retry_in is not None
 
 

@@ -41,8 +41,11 @@ class GuardedTask(Task):
                 None is what its own header ``narrows`` names, or else the operation's.
             options: As Celery takes them.
 
+        Submitted again under the same idempotency key it is the first submission, and so is its result.
+
         Raises:
             ArgumentsInvalid: names the argument and what it takes.
+            SealBroken: the arguments are sealed, and cannot be opened here.
             EnqueueFailed: Redis or the broker does not answer; nothing was enqueued.
         """
         from kombu.exceptions import OperationalError
@@ -50,13 +53,19 @@ class GuardedTask(Task):
 
         from worker.errors import EnqueueFailed, NarrowsError
         from worker.lane import lane_named
+        from worker.ledger import idempotency_key, noted, submission_id
         from worker.message import new_mark
         from worker.redaction import masked
 
-        arguments, named = self.operation.checked(tuple(args or ()), kwargs or {})
+        arguments, named = self.operation.checked(*self._clear(tuple(args or ()), kwargs or {}))
         headers = options.get("headers") or {}
         mark = {"lane": self.operation.lane, **new_mark(), **(headers.get("narrows") or {})}
         mark["lane"] = lane_named(mark["lane"] if lane is None else lane, self.name)
+        if self.operation.submission is not None:
+            mark["noted"] = noted(self.operation, arguments, named)
+            key = idempotency_key(self.operation, arguments, named)
+            if key and not positional:
+                options["task_id"] = options.get("task_id") or submission_id(self.name, key)
         options["headers"] = {**headers, "narrows": mark}
         options["argsrepr"], options["kwargsrepr"] = masked(self.operation, arguments, named)
         try:
@@ -69,11 +78,23 @@ class GuardedTask(Task):
             text = f"{self.name}: the result Redis does not answer ({kind}); nothing was enqueued"
             raise EnqueueFailed(text) from None
 
+    def _clear(self, args: tuple[Any, ...], kwargs: Any) -> tuple[tuple[Any, ...], Any]:
+        """The arguments, opened where they were sealed: those of a chain's next step, or of a replay."""
+        from worker.sealing import is_sealed
+
+        if not is_sealed(args):
+            return args, kwargs
+        from worker.engine import engine
+
+        inside, named = engine().sealer.open(self.name, args, kwargs)
+        return tuple(inside), named
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the operation returns, through the gate."""
         from worker.engine import engine
+        from worker.opening import opened
 
-        return engine().runner.run(self, args, kwargs)
+        return engine().runner.run(self, *opened(self, args, kwargs))
 
     def on_retry(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:  # noqa: ARG002
         """Once Celery has stored RETRY: the record waits."""
@@ -90,7 +111,13 @@ class GuardedTask(Task):
         kwargs: Any,
         einfo: Any,  # noqa: ARG002
     ) -> None:
-        """Once Celery has stored the outcome: decide the record's fate."""
+        """Once Celery has stored the outcome: decide the record's fate.
+
+        A call by bare name comes in clear, and lies sealed in its dead letter.
+        """
         from worker.engine import engine
 
-        engine().runner.settle(self, status, retval, args, kwargs)
+        here = engine()
+        if status != "SUCCESS":
+            args, kwargs = here.sealer.seal(self.name, args, kwargs)
+        here.runner.settle(self, status, retval, args, kwargs)

@@ -12,6 +12,7 @@ from tests.acceptance import providers
 from tests.acceptance.envelopes import Envelopes
 from tests.acceptance.lot import Lot
 from tests.acceptance.scripted import PLAYERS
+from tests.acceptance.submitted import DESKS
 from tests.conftest import CONTRACTS
 from tests.fleet import Fleet, Ground
 from tests.sandbox import Reply, Request, json_reply
@@ -60,9 +61,9 @@ def envelopes() -> Envelopes:
 def ground(envelopes: Envelopes) -> Iterator[Ground]:
     """Servers and sandbox for all modules."""
     echoes = [Echo(name) for name in providers.NAMES]
-    with Ground(players=[envelopes, *echoes, *PLAYERS.values()]) as ground:
+    with Ground(players=[envelopes, *echoes, *PLAYERS.values(), *DESKS.values()]) as ground:
         yield ground
-    for name in [*providers.NAMES, *PLAYERS]:
+    for name in [*providers.NAMES, *PLAYERS, *DESKS]:
         del registry._providers[name]  # tests elsewhere know the real ones only
 
 

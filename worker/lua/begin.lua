@@ -1,7 +1,7 @@
 --[[
 begin: may this call go out, when, with which credential, and is it ours to make?
 
-include policy record lot breaker limits
+include policy record submission lot breaker limits
 
 The claim, the breaker, the cooldown, the quota, the leases and the bucket are asked in one step,
 because a worker that asked them one by one would act on answers that other workers had already
@@ -28,12 +28,14 @@ ARGV        now ("" for this server's clock), nonce, policy (see policy.lua), id
             a record), held token (0: claim it), record lease ms, message ("" when a missing record
             is to be reported), lane of a record that is written here, flown ("1": share the flight),
             patience ms (waits in the slot are not longer), passes ("1": the line is not for it), crowded
-            ("1": this process has no slot for it)
+            ("1": this process has no slot for it), sends ("first", "again": what is let out may act, again
+            when it is known that it did not; "": it cannot), submission of a record that is written
+            here (JSON, "" for none), record key prefix, base of the submissions' keys
 
 returns  {verdict, wait ms, token, attempt, backoff ms, created_at, moved, tokens x1000, quota left, now,
           first_failed_at (0: never), throttled_at (0: never), credential, ahead, released}
          verdict  admit | breaker | probing | cooldown | quota | credentials | concurrency | bucket | line
-                  | in_flight | duplicate | gone | revoked | fenced
+                  | in_flight | duplicate | gone | revoked | fenced | submitted (ours, and not to be sent)
          wait     of an admitted call: how long until it may leave; of a call in line or short of a
                   token: when its own would be there, by the rate alone
          moved    "half_open" when this call is the first probe, else ""
@@ -57,6 +59,9 @@ if id ~= '' then
   if verdict ~= 'ok' then return { verdict, 0, 0, 0, 0, record.created_at, '', 0, -1, now, 0, 0, 0, 0, 0 } end
   if held == 0 and record.published_at > 0 then
     redis.call('HSET', KEYS[9], 'claimed_through', record.published_at)
+  end
+  if record.new and ARGV[14] ~= '' then
+    submission_begin(ARGV[15], ARGV[16], cjson.decode(ARGV[14]), id, now)
   end
 end
 
@@ -83,6 +88,9 @@ local function repeated(lease)
   credential = (lease - ends) * 1024 + 1
   return reply('admit', math.max(0, ends - policy.lease - now))
 end
+
+local sends = id ~= '' and ARGV[13] ~= ''
+if sends and not submission_may_leave(KEYS[10], ARGV[13] == 'again', nonce) then return reply('submitted', 0) end
 
 local shut, shut_for, probing = breaker_denies(KEYS[1], KEYS[3], policy, now)
 if shut == 'breaker' then hold(shut, shut_for) end
@@ -115,6 +123,7 @@ if redis.call('ZADD', KEYS[2], 'NX', lease + (credential - 1) / 1024, nonce) == 
   return repeated(redis.call('ZSCORE', KEYS[2], nonce))
 end
 limits_spend(limits, policy, now)
+if sends then submission_leaves(KEYS[10], ARGV[16], id, nonce, now + bucket, now) end
 if flown then redis.call('SET', KEYS[11], id ~= '' and id or nonce, 'PX', bucket + policy.lease) end
 if probing then
   redis.call('ZADD', KEYS[3], lease, nonce)

@@ -1,23 +1,24 @@
 --[[
 enqueue: write the records of calls before anything is published.
 
-include policy record lot
+include policy record submission lot
 
 A call that is to run later waits here, and one that would only stand in line may be parked at once: neither
 gets a message. It is, too, when more are queued than the provider could take before workers held them back:
 released calls would stand behind those in the broker. Those that are queued came before it, and when they are
 held back they come before it in line. A call whose id is there already and has not ended is left as it is:
-the second message finds the first one's record.
+the second message finds the first one's record. So is a submission, also when it has: it is made once.
 
 KEYS[1..6]  queued, running, waiting, parked, slow, released: zsets of task ids
 KEYS[7]     lot hash
 ARGV        now ("" for this server's clock), record key prefix, lane, park ("always", "behind" others
             in line, "never": a worker is to see first whether the answer is kept), run at ms ("" for at
-            once), not after ms ("" for whenever), how many may be queued (0: any number), then id and message
-            (JSON) of each call
+            once), not after ms ("" for whenever), how many may be queued (0: any number), base of the
+            submissions' keys, then id, message (JSON) and submission (JSON, "" for none) of each call
 
 returns  for each call "queued" when its message is to be published now, "waiting" or "parked" when it is
-         to wait here, "known" when the call was there already
+         to wait here, "known" when the call was there already, "conflict" when its idempotency key
+         stands for something else
 
 O(log n) for each. Callers: worker/record.py, worker/batch_writer.py. Undo: cancel.lua.
 ]]
@@ -31,10 +32,15 @@ local stands = ARGV[4] == 'always' or ARGV[4] == 'behind' and redis.call('ZCARD'
   or room > 0 and redis.call('ZCARD', KEYS[1]) >= room
 local states, place, parked = {}, nil, 0
 
-for n = 8, #ARGV, 2 do
+for n = 9, #ARGV, 3 do
   local id, key = ARGV[n], prefix .. ARGV[n]
+  local noted = ARGV[n + 2] ~= '' and cjson.decode(ARGV[n + 2])
   local known = redis.call('HGET', key, 'state')
-  if known and known ~= 'ended' then
+  local other
+  if noted then other = select(2, submission_first(prefix, ARGV[8], noted, id)) end
+  if other then
+    states[#states + 1] = 'conflict'
+  elseif known and (known ~= 'ended' or redis.call('HEXISTS', key, 'submission') == 1) then
     states[#states + 1] = 'known'
   else
     local state = later and 'waiting' or stands and 'parked' or 'queued'
@@ -61,6 +67,7 @@ for n = 8, #ARGV, 2 do
       end
     end
     redis.call('HSET', key, unpack(fields))
+    if noted then submission_begin(prefix, ARGV[8], noted, id, now) end
     record_index(indexes, id, '', state, score)
     states[#states + 1] = state
   end

@@ -1,7 +1,7 @@
 --[[
 finish: what came of the call, and what becomes of its record.
 
-include policy record lot breaker limits budget
+include policy record submission lot breaker limits budget
 
 One step, so that no worker sees a call that is over while its record still runs. Each half may
 be left out: a task's second call reports the first and keeps the record; a task that was
@@ -19,7 +19,8 @@ ARGV        now ("" for this server's clock), nonce ("" for no report), outcome
             (-1: it did not), ms for which they must do, policy (see policy.lua), flown ("1": it shared its
             flight), id ("" for no record), token, fate (keep | end | wait | park | retry | dead), wait ms,
             attempt, backoff ms, reason, dead letter (JSON), linger ms, recorded ("1": its producer wrote
-            the record), silent ("1": no result will tell that it ended)
+            the record), silent ("1": no result will tell that it ended), submission (the state it is
+            in now, "" for the one it was in), base of the submissions' keys
 
 returns  {moved, fate}
          moved  the breaker's new state, or ""
@@ -86,12 +87,22 @@ end
 local function settle()
   if fate == 'keep' then return fate end
   if id ~= '' then
-    local mine, from, copied = record_mine(KEYS[13], token, ARGV[18] == '1')
+    local mine, from, copied, submission = record_mine(KEYS[13], token, ARGV[18] == '1')
     if not mine then return 'fenced' end
+    local told = ARGV[20]
+    if told == '' and submission == 'sending' and fate == 'dead' then told = 'in_doubt' end
+    if told ~= '' and from and submission ~= 'accepted' then
+      submission = told
+      submission_move(KEYS[13], ARGV[21], id, submission, now)
+    end
     local stays = fate == 'wait' or fate == 'park' or fate == 'retry'
     if stays and redis.call('HEXISTS', KEYS[13], 'revoked') == 1 then
-      record_end(KEYS[13], indexes, id, from, true, tonumber(ARGV[17]))
-      return 'revoked'
+      if not submission or submission == 'queued' then
+        submission_forget(KEYS[13], ARGV[21], id)
+        record_end(KEYS[13], indexes, id, from, true, tonumber(ARGV[17]))
+        return 'revoked'
+      end
+      redis.call('HDEL', KEYS[13], 'revoked')  -- what may have arrived cannot be called back
     end
     if from and stays then
       redis.call('HSET', KEYS[13], 'attempt', ARGV[13], 'backoff', ARGV[14])
@@ -116,7 +127,8 @@ local function settle()
       return fate
     end
     if from == 'parked' then lot_left(KEYS[12], lot_lane(redis.call('HGET', KEYS[13], 'lane')), 1) end
-    record_end(KEYS[13], indexes, id, from, copied or ARGV[19] == '1', tonumber(ARGV[17]))
+    record_end(KEYS[13], indexes, id, from, copied or submission or ARGV[19] == '1', tonumber(ARGV[17]))
+    if submission then submission_rest(KEYS[13], ARGV[21], id) end
   end
   if fate == 'dead' then redis.call('RPUSH', KEYS[15], ARGV[16]) end
   return fate

@@ -16,8 +16,9 @@ ARGV        now ("" for this server's clock), record key prefix, most, grace ms,
             broker, losses in a row that end a call, unclaimed copies that do
 
 returns  a flat list of id, message, kind, token
-         kind   "lost" | "unclaimed" | "poison"
-                a poison call is claimed for this caller with `token`: it killed too many workers
+         kind   "lost" | "unclaimed" | "poison" | "doubt"
+                a poison call is claimed for this caller with `token`: it killed too many workers; so is
+                one in doubt: it was lost while it may have been on its way to a provider that takes it twice
 
 O(log n) per call returned, at most `most` of each kind. Caller: worker/reconciler.py, every worker.
 ]]
@@ -32,14 +33,16 @@ redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
 
 local function take(id, from, kind, count)
   local key = prefix .. id
-  local message = redis.call('HGET', key, 'message')
+  local f = redis.call('HMGET', key, 'message', 'submission', 'resend')
+  local message = f[1]
   if not message then
     redis.call('ZREM', KEYS[5], id)
     return record_index(indexes, id, from, 'ended')
   end
   local token, counted = 0, redis.call('HINCRBY', key, count, 1)
-  if counted >= fatal[count] then
-    kind, token = 'poison', redis.call('HINCRBY', key, 'token', 1)
+  local doubt = kind == 'lost' and f[2] == 'sending' and f[3] ~= 'idempotent'
+  if doubt or counted >= fatal[count] then
+    kind, token = doubt and 'doubt' or 'poison', redis.call('HINCRBY', key, 'token', 1)
     redis.call('HSET', key, 'state', 'running', 'lease_until', now + 3 * grace)
     redis.call('HDEL', key, 'released')
     redis.call('ZREM', KEYS[5], id)

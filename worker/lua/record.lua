@@ -26,7 +26,7 @@ local function record_index(keys, id, from, to, score)
   if keys[to] then redis.call('ZADD', keys[to], score, id) end
 end
 
--- returns verdict, token, fields
+-- returns verdict, fields; `new` of them when the record was written here
 local function record_claim(key, keys, id, held, nonce, lease, message, lane, now)
   local f = redis.call('HMGET', key, 'state', 'token', 'owner', 'revoked', 'attempt', 'backoff',
     'created_at', 'published_at', 'first_failed_at', 'throttled_at', 'released')
@@ -39,6 +39,7 @@ local function record_claim(key, keys, id, held, nonce, lease, message, lane, no
     if held > 0 then return 'fenced', record end
     if message == '' then return 'gone', record end
     redis.call('HSET', key, 'message', message, 'created_at', now, 'published_at', 0, 'bare', 1, 'lane', lane)
+    record.new = true
   elseif f[1] == 'running' and record.token ~= held then
     if f[3] ~= nonce then return held > 0 and 'fenced' or 'duplicate', record end
     return 'ok', record
@@ -66,13 +67,13 @@ end
 
 -- whether the holder of `token` may still change the record (0: it was never claimed), its state,
 -- and whether late copies of it must be known by a tombstone: its producer wrote no record, or copies
--- of its message were published
+-- of its message were published; and what it is as a submission, see submission.lua
 local function record_mine(key, token, recorded)
-  local f = redis.call('HMGET', key, 'state', 'token', 'bare', 'copied')
+  local f = redis.call('HMGET', key, 'state', 'token', 'bare', 'copied', 'submission')
   if not f[1] then return token == 0 and not recorded, nil, true end
   local mine = f[1] ~= 'running' and f[1] ~= 'ended'
   if token > 0 then mine = f[1] == 'running' and tonumber(f[2]) == token end
-  return mine, f[1], f[3] or f[4]
+  return mine, f[1], f[3] or f[4], f[5]
 end
 
 local function record_end(key, keys, id, from, tombstone, linger)

@@ -1,0 +1,174 @@
+"""How a submission is run: sent once, remembered, and asked about when nobody knows whether it arrived.
+
+1. Begin lets it out and marks it, in one step, so a worker that dies later leaves a doubt and no second copy.
+2. The provider takes it: the ledger hears before Celery does, so a worker that dies in between loses nothing.
+3. Nobody knows: :class:`worker.submission.Submits` says whether it is sent again, asked about, or left to a
+   person.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from worker.errors import (
+    CallDeferred,
+    CallFailed,
+    CallInDoubt,
+    CallRejected,
+    CredentialsRefused,
+    RecordGone,
+    ResponseUnreadable,
+    StateUnavailable,
+    SubmissionKnown,
+    UnexpectedError,
+)
+from worker.submission import Accepted, Submission, Submits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from worker.claim import Claim
+    from worker.ledger import Ledger
+    from worker.operation import Operation, Progress
+    from worker.pipeline import Pipeline
+
+__all__ = ["Submitter", "state_after"]
+
+logger = logging.getLogger("narrows")
+
+INSIST, PAUSE = 20.0, 0.5
+"""Seconds for which Redis is told that a provider took a submission, since nobody else knows; and between."""
+
+
+class Submitter:
+    """What runs operations that submit, for one process.
+
+    Args:
+        ledger: A provider's ledger by name.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        ledger: Callable[[str], Ledger],
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._pipeline, self._ledger, self._sleep, self._clock = pipeline, ledger, sleep, clock
+
+    def run(
+        self,
+        operation: Operation,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        claim: Claim,
+        progress: Callable[[Progress], None],
+    ) -> dict[str, Any]:
+        """What callers are told of the submission once the provider has taken it, now or before."""
+        name, submits = operation.provider.name, operation.submission or Submits()
+        claim.submits = submits
+
+        def sent() -> dict[str, Any]:
+            value = self._pipeline.run(name, operation.name, operation.steps(args, kwargs), claim, progress)
+            return self._taken(operation, claim, value, submits.details(*given.args, **given.kwargs))
+
+        given = operation.parsed(args, kwargs)
+        try:
+            return sent()
+        except SubmissionKnown:
+            known = self._known(name, claim)
+        except CallInDoubt as why:
+            raise self._in_doubt(why, submits, self._clock()) from None
+        if known.id != claim.task_id or known.state in {"accepted", "rejected"}:
+            return known.told
+        if submits.verify is None:
+            raise CallInDoubt(f"{name}: it was sent before, and nobody knows whether it arrived")
+        try:
+            steps = submits.verify(known, *given.args, **given.kwargs)
+            found = self._pipeline.run(name, operation.name, steps, claim, progress)
+        except (CallFailed, CallRejected) as why:
+            text = f"{name}: it was sent before, and the look for it failed ({why})"
+            raise self._in_doubt(CallInDoubt(text), submits, known.sent_at) from None
+        if found is not None:
+            return self._taken(operation, claim, found, known.details)
+        claim.again = True
+        try:
+            return sent()
+        except CallInDoubt as why:
+            raise self._in_doubt(why, submits, self._clock()) from None
+
+    def _known(self, provider: str, claim: Claim) -> Submission:
+        known = self._ledger(provider).get(claim.task_id)
+        if known is None:
+            raise RecordGone
+        return known
+
+    def _in_doubt(self, why: CallInDoubt, submits: Submits, sent_at: float) -> CallInDoubt:
+        """*why*, and when the provider is asked what came of what was *sent_at*."""
+        if submits.verify is not None and self._clock() + submits.after < sent_at + submits.within:
+            why.wait = submits.after
+        return why
+
+    def _taken(
+        self, operation: Operation, claim: Claim, value: Any, details: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What callers are told, once the ledger knows it too."""
+        if not isinstance(value, Accepted):
+            kind = type(value).__name__
+            raise UnexpectedError(f"{operation.name} returned {kind}; an operation that submits, Accepted")
+        details = {**details, **value.details}
+        if claim.task_id:
+            self._remember(operation.provider.name, claim, value, details)
+        claim.sending = False
+        told = Submission(
+            id=claim.task_id,
+            provider=operation.provider.name,
+            operation=operation.name,
+            state="accepted",
+            resend="never",
+            since=0.0,
+            created_at=0.0,
+            external_id=value.external_id,
+            external_status=value.external_status,
+            details=details,
+        )
+        return told.told
+
+    def _remember(self, provider: str, claim: Claim, value: Accepted, details: Mapping[str, Any]) -> None:
+        """Tell the ledger, for as long as the claim may last."""
+        extra = {"task_id": claim.task_id, "external_id": value.external_id}
+        until = time.monotonic() + INSIST
+        while True:
+            try:
+                before = self._ledger(provider).accepted(claim.task_id, value, details)
+            except StateUnavailable:
+                if time.monotonic() > until:
+                    logger.exception("accepted submission not remembered", extra=extra)
+                    raise
+                self._sleep(PAUSE)
+            else:
+                if before not in {"sending", "in_doubt", "accepted"}:
+                    logger.error("submission accepted out of turn", extra={**extra, "state": before})
+                return
+
+
+def state_after(why: BaseException, claim: Claim) -> str:
+    """What a submission is once *why* has ended an attempt; "" leaves it what it is.
+
+    The pipeline has made a doubt of every failure that may have arrived. What no error of ours stands for may
+    hide an answer, and so may an answer that cannot be read.
+    """
+    if isinstance(why, CallInDoubt):
+        return "in_doubt"
+    if not claim.sending:
+        return ""
+    if isinstance(why, CallFailed | CallDeferred | CredentialsRefused):
+        return "queued"
+    return (
+        "rejected"
+        if isinstance(why, CallRejected) and not isinstance(why, ResponseUnreadable)
+        else "in_doubt"
+    )
