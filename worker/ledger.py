@@ -64,8 +64,12 @@ class Ledger:
         name: Any = self._redis.get(f"{self._base}:key:{_print(operation, key)}")
         return self.get(name.decode()) if name else None
 
-    def accepted(self, submission_id: str, by: Accepted, details: Mapping[str, Any]) -> str:
-        """The state that it was in before the provider took it; one round trip. It may be said twice.
+    def accepted(
+        self, submission_id: str, by: Accepted, details: Mapping[str, Any]
+    ) -> tuple[str, str | None]:
+        """Its state and external id before the provider took it; one round trip. It may be said twice.
+
+        One that was taken before, under another id, stays as it was.
 
         Raises:
             StateUnavailable: Redis does not answer; it may have heard all the same.
@@ -75,10 +79,10 @@ class Ledger:
             *(_json(details), "" if by.settled else "1"),
         ]
         try:
-            before, _ = script("accept")(self._line, [self.keys.call(submission_id)], args)
+            before, known = script("accept")(self._line, [self.keys.call(submission_id)], args)
         except RedisError as gone:
             raise StateUnavailable from gone
-        return str(before.decode())
+        return before.decode(), known.decode() or None
 
     def open(self, most: int = PAGE, *, before: float | None = None) -> list[Submission]:
         """Accepted ones that may change yet, the one first that was asked about longest ago.

@@ -21,7 +21,7 @@ from worker.message import frozen, lane_of, new_mark, thawed
 from worker.template import Template, slot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from worker.task import GuardedTask
 
@@ -57,10 +57,22 @@ class RecordedAMQP(AMQP):
     def republish(self, text: str | bytes, *, copy: bool = False) -> None:
         """Publish a recorded message again, as it was; a *copy*, which may not be the only one, says so."""
         message, options = thawed(text)
+        if message.headers.get("expires") and self._may_have_arrived(message.headers):
+            message.headers["expires"] = None
         if copy:
             message.headers["narrows"] = {**(message.headers.get("narrows") or {}), "copy": True}
         with self.app.producer_pool.acquire(block=True) as producer:
             self._create_task_sender()(producer, message.headers["task"], message, **options)
+
+    def _may_have_arrived(self, headers: Mapping[str, Any]) -> bool:
+        """Whether it is a submission that was sent: it is seen through, however late it is."""
+        from worker.engine import engine
+
+        operation = getattr(self.app.tasks.get(headers["task"]), "operation", None)
+        if operation is None or operation.submission is None:
+            return False
+        known = engine().ledger(operation.provider.name).get(headers["id"])
+        return known is not None and known.state != "queued"
 
     def template(
         self, task: GuardedTask, *, lane: str, expires: Any = None, ignore_result: bool | None = None

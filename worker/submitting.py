@@ -28,11 +28,14 @@ from worker.submission import Accepted, Submission, Submits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from inspect import BoundArguments
 
     from worker.claim import Claim
     from worker.ledger import Ledger
-    from worker.operation import Operation, Progress
+    from worker.operation import Operation, Progress, Steps
     from worker.pipeline import Pipeline
+
+    Ask = Callable[[Steps[Any]], Any]
 
 __all__ = ["Submitter", "state_after"]
 
@@ -68,43 +71,47 @@ class Submitter:
         progress: Callable[[Progress], None],
     ) -> dict[str, Any]:
         """What callers are told of the submission once the provider has taken it, now or before."""
-        name, submits = operation.provider.name, operation.submission or Submits()
-        claim.submits = submits
+        claim.submits = operation.submission or Submits()
+        given, name = operation.parsed(args, kwargs), operation.provider.name
 
-        def sent() -> dict[str, Any]:
-            value = self._pipeline.run(name, operation.name, operation.steps(args, kwargs), claim, progress)
-            return self._taken(operation, claim, value, submits.details(*given.args, **given.kwargs))
+        def ask(steps: Steps[Any]) -> Any:
+            return self._pipeline.run(name, operation.name, steps, claim, progress)
 
-        given = operation.parsed(args, kwargs)
         try:
-            return sent()
+            return self._sent(operation, given, claim, ask)
         except SubmissionKnown:
-            known = self._known(name, claim)
-        except CallInDoubt as why:
-            raise self._in_doubt(why, submits, self._clock()) from None
+            known = self._ledger(name).get(claim.task_id)
+        if known is None:
+            raise RecordGone
         if known.id != claim.task_id or known.state in {"accepted", "rejected"}:
             return known.told
-        if submits.verify is None:
-            raise CallInDoubt(f"{name}: it was sent before, and nobody knows whether it arrived")
+        return self._seen_through(known, operation, given, claim, ask)
+
+    def _sent(self, operation: Operation, given: BoundArguments, claim: Claim, ask: Ask) -> dict[str, Any]:
+        """What callers are told once the provider has taken what is sent now."""
+        submits = claim.submits or Submits()
         try:
-            steps = submits.verify(known, *given.args, **given.kwargs)
-            found = self._pipeline.run(name, operation.name, steps, claim, progress)
+            taken = ask(operation.function(*given.args, **given.kwargs))
+        except CallInDoubt as why:
+            raise self._in_doubt(why, submits, self._clock()) from None
+        return self._taken(operation, claim, taken, submits.details(*given.args, **given.kwargs))
+
+    def _seen_through(
+        self, known: Submission, operation: Operation, given: BoundArguments, claim: Claim, ask: Ask
+    ) -> dict[str, Any]:
+        """What callers are told of one in doubt: what the provider has of it, or takes now."""
+        submits = claim.submits or Submits()
+        if submits.verify is None:
+            raise CallInDoubt(f"{known.provider}: it was sent before, and nobody knows whether it arrived")
+        try:
+            found = ask(submits.verify(known, *given.args, **given.kwargs))
         except (CallFailed, CallRejected) as why:
-            text = f"{name}: it was sent before, and the look for it failed ({why})"
+            text = f"{known.provider}: it was sent before, and the look for it failed ({why})"
             raise self._in_doubt(CallInDoubt(text), submits, known.sent_at) from None
         if found is not None:
             return self._taken(operation, claim, found, known.details)
         claim.again = True
-        try:
-            return sent()
-        except CallInDoubt as why:
-            raise self._in_doubt(why, submits, self._clock()) from None
-
-    def _known(self, provider: str, claim: Claim) -> Submission:
-        known = self._ledger(provider).get(claim.task_id)
-        if known is None:
-            raise RecordGone
-        return known
+        return self._sent(operation, given, claim, ask)
 
     def _in_doubt(self, why: CallInDoubt, submits: Submits, sent_at: float) -> CallInDoubt:
         """*why*, and when the provider is asked what came of what was *sent_at*."""
@@ -143,14 +150,16 @@ class Submitter:
         until = time.monotonic() + INSIST
         while True:
             try:
-                before = self._ledger(provider).accepted(claim.task_id, value, details)
+                before, known = self._ledger(provider).accepted(claim.task_id, value, details)
             except StateUnavailable:
                 if time.monotonic() > until:
                     logger.exception("accepted submission not remembered", extra=extra)
                     raise
                 self._sleep(PAUSE)
             else:
-                if before not in {"sending", "in_doubt", "accepted"}:
+                if known not in {None, value.external_id}:
+                    logger.error("submission taken twice", extra={**extra, "first_external_id": known})
+                elif before not in {"sending", "in_doubt", "accepted"}:
                     logger.error("submission accepted out of turn", extra={**extra, "state": before})
                 return
 

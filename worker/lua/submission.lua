@@ -27,6 +27,7 @@ local function submission_move(key, base, id, to, now)
   local from = redis.call('HGET', key, 'submission')
   if from and from ~= to then redis.call('ZREM', base .. ':' .. from, id) end
   if from ~= to then redis.call('HSET', key, 'submission', to, 'submission_at', now) end
+  if to ~= 'queued' then redis.call('HDEL', key, 'expires_at') end  -- what may have arrived is not too late
   redis.call('ZADD', base .. ':' .. to, 'NX', now, id)
   if DECIDED[to] then redis.call('ZREMRANGEBYSCORE', base .. ':' .. to, '-inf', now - MEMORY) end
 end
