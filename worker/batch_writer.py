@@ -13,6 +13,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from worker.batch import BatchIds
 from worker.errors import ArgumentsInvalid, EnqueueFailed
+from worker.ledger import noted
 from worker.record import Records
 from worker.redaction import masked
 from worker.scripts import script
@@ -51,6 +52,7 @@ class BatchWriter:
         progress: Callable[[int], None] | None,
     ) -> None:
         self._operation, self._template, self._lane = task.operation, template, lane
+        self._name, self._sealer = task.name, engine.sealer
         self._batch_id, self._progress = batch_id, progress
         self._ids = BatchIds(task.name, batch_id)
         self._noted = _Noted(engine.line, engine.records(task.operation.provider.name), self._ids.name)
@@ -68,15 +70,17 @@ class BatchWriter:
         """Wait for what is on its way."""
         self._thread.shutdown()
 
-    def message(self, number: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, str]:
-        """Id and message of a call.
+    def message(self, number: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, str, str]:
+        """Id and message of a call, and what is noted of a submission.
 
         Raises:
             ArgumentsInvalid: names the argument and what it takes.
         """
         taken, named = self._operation.checked(args, kwargs)
         task_id = self._ids[number]
-        return task_id, self._template.filled(task_id, taken, named, *masked(self._operation, taken, named))
+        shown = masked(self._operation, taken, named)
+        text = self._template.filled(task_id, *self._sealer.seal(self._name, taken, named), *shown)
+        return task_id, text, noted(self._operation, taken, named)
 
     def refused(self, number: int, wrong: ArgumentsInvalid) -> ArgumentsInvalid:
         """What to say of a call whose arguments are *wrong*, once those that were sent are in."""
@@ -84,7 +88,7 @@ class BatchWriter:
         far = f"{self.certain} calls before it were enqueued"
         return ArgumentsInvalid(f"call {number}: {wrong}; {far}, {self._how_on}")
 
-    def send(self, calls: list[tuple[str, str]], count: int) -> None:
+    def send(self, calls: list[tuple[str, str, str]], count: int) -> None:
         """Send *calls*, the last of the first *count*, once those before them are in."""
         self.settle()
         if calls:
@@ -100,7 +104,7 @@ class BatchWriter:
         if self._progress is not None:
             self._progress(count)
 
-    def _park(self, calls: list[tuple[str, str]], count: int) -> int:
+    def _park(self, calls: list[tuple[str, str, str]], count: int) -> int:
         self._noted.count, self._noted.last = count, calls[-1][0]
         return self._records.park(calls, lane=self._lane, expires=self._template.expires)
 

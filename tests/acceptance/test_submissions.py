@@ -9,10 +9,13 @@ from redis import Redis
 
 from tests.acceptance.submitted import ASKED, DESKS, ONCE, TRUSTED, file, hand_in, report
 from tests.fleet import Fleet, Ground, until
+from worker import enqueue_many
 from worker.application import app
 from worker.engine import engine
 from worker.errors import ArgumentsInvalid, CallInDoubt, RequestInvalid
 from worker.ledger import Ledger
+from worker.provider import Provider
+from worker.task import GuardedTask
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +108,7 @@ def test_what_was_taken_and_not_answered_is_in_doubt_for_a_person(
     assert DESKS[ONCE.name].asked == {"a sign": 1}
 
 
-def test_what_was_never_sent_is_retried(clean: Ground, once: Ledger) -> None:
+def test_what_was_never_sent_is_retried(clean: Ground) -> None:
     """A throttled submission was not looked at."""
     clean.sandbox.control.fault(ONCE.name, mode="throttle", times=1, headers={"Retry-After": "1"})
     result = report.delay("a hydrant")
@@ -133,7 +136,7 @@ def test_a_provider_that_takes_each_once_is_sent_it_again(clean: Ground, mode: s
 
 @pytest.mark.parametrize(("task", "provider"), [(report, ONCE), (file, ASKED), (hand_in, TRUSTED)])
 def test_a_worker_that_dies_while_it_submits_doubles_nothing(
-    clean: Ground, fleet: Fleet, task: object, provider: object
+    clean: Ground, fleet: Fleet, task: GuardedTask, provider: Provider
 ) -> None:
     """The desk is asked, the worker is killed, and what follows is what the operation declares."""
     clean.sandbox.control.fault(provider.name, mode="hang", times=1)
@@ -147,3 +150,15 @@ def test_a_worker_that_dies_while_it_submits_doubles_nothing(
     else:
         assert result.get(timeout=30)["state"] == "accepted"
     assert DESKS[provider.name].arrived["a hole"] == (0 if task is report else 1)
+
+
+def test_many_submissions_at_once_are_each_made_once() -> None:
+    """Two batches with the same keys: the second one's calls end with what the first one's did."""
+    calls = [{"note": f"leaf {number}", "idempotency_key": f"leaf-{number}"} for number in range(20)]
+    first, second = enqueue_many(report, calls), enqueue_many(report, calls)
+    for number in range(20):
+        told = app.AsyncResult(first.task_id(number)).get(timeout=20)
+        again = app.AsyncResult(second.task_id(number)).get(timeout=20)
+        assert again["submission_id"] == told["submission_id"] == first.task_id(number)
+    assert set(DESKS[ONCE.name].arrived.values()) == {1}
+    assert len(DESKS[ONCE.name].arrived) == 20
