@@ -11,12 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench import backlog, bulk, floor, imports, rate_use, round_trips, waiting_drain
+from bench import backlog, bulk, floor, imports, rate_use, replays, round_trips, waiting_drain
 from bench.bulk import Bulk
 from bench.floor import Floor
 from bench.ground import Ground
 from bench.guard import CPU, RATIO, Guard
 from bench.imports import Imports
+from bench.replays import Replays
 from bench.report import TARGETS, Figure, as_json, details, flat, table
 from bench.throughput import COMPARISONS, Throughput
 from bench.worker import SETTINGS
@@ -120,6 +121,7 @@ def _interleaved(ground: Ground, names: Collection[str]) -> tuple[list[Figure], 
         parts += [Floor(ground)] if floor.NAME in names else []
         parts += [Imports()] if imports.NAME in names else []
         parts += [Bulk(ground)] if bulk.NAME in names else []
+        parts += [Replays(ground)] if replays.NAME in names else []
         done = _rounds(parts, quick=ground.quick)
         return [figure for part in parts for figure in part.figures() if figure.name in names], done
 

@@ -52,6 +52,7 @@ _ALL = (
     Target(name="gate_vs_floor", bound=0.8, said="one begin / one script that decides nothing"),
     Target(name="import_vs_celery", bound=1.2, most=True, said="import tasks / Celery app + requests"),
     Target(name="bulk_enqueue_vs_delay", bound=15.0, said="calls/s, enqueue_many / .delay() behind others"),
+    Target(name="dlq_replay_rate", bound=4.0, said="letters/s, replayed / LRANGE, delay, LPOP"),
     Target(
         name="backlog_rss_mb",
         bound=20.0,

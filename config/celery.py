@@ -107,6 +107,7 @@ def _tasks(settings: Settings) -> dict[str, Any]:
 
 def _worker(settings: Settings) -> dict[str, Any]:
     return {
+        "worker_consumer": "worker.consumer:Consumer",  # keeps the messages that Celery throws away
         "worker_pool": settings.worker_pool,  # calls wait on the network; gevent restores no expired messages
         "worker_concurrency": settings.worker_concurrency,
         "worker_prefetch_multiplier": 1,

@@ -7,8 +7,10 @@ floats. A value that may hold a password is a SecretStr: its ``repr`` shows star
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -19,15 +21,32 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from config import environment, urls
+from config import environment, storage, urls
 from config.production import unsafe
 from config.provider import Number, ProviderSettings, Seconds
+from config.sealing import SealedTasks, SealingKeys
 
 __all__ = ["ProviderSettings", "Sentinel", "Settings", "SettingsError", "Tls", "settings"]
 
 RedisUrl = Annotated[
     SecretStr, AfterValidator(lambda url: SecretStr(urls.understood(url.get_secret_value().strip())))
 ]
+StorageUrl = Annotated[
+    SecretStr, AfterValidator(lambda url: SecretStr(storage.understood(url.get_secret_value().strip())))
+]
+StorageOptions = Annotated[
+    SecretStr, AfterValidator(lambda text: SecretStr(storage.options_understood(text.get_secret_value())))
+]
+_TASK_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)+", re.ASCII)
+
+
+def _task_name(name: str) -> str:
+    """*name* itself, when it can be one."""
+    if name and not _TASK_NAME.fullmatch(name):
+        raise ValueError("must be a task's full name, such as billing.status_changed")
+    return name
+
+
 LOCAL = SecretStr("redis://127.0.0.1:6379/0")
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -80,6 +99,14 @@ class Settings(BaseSettings):
         worker_pool: Celery takes ``-P prefork`` for no choice at all, so the choice is made here.
         metrics_port: 0 is any free one; a port that is taken is replaced in development.
         contact: Stands in the User-Agent, so that a provider can reach us.
+        cities: A folder of TOML files, each a city whose 311 is served (``docs/cities.md``).
+        status_task: Which Celery task hears of each change of a submission's status, by its full name.
+        replay_quota_floor: The share of a day's quota that replays leave to live calls.
+        export_to: Where dead letters are exported to each day, s3://bucket/prefix or file:///folder; None is
+            nowhere. ``export_options`` is more for the storage, as JSON: what fsspec takes.
+        export_after: How old a dead letter is before it is exported.
+        sealing_keys: Keys that seal and open arguments, newest first; `narrows seal key` makes one.
+        sealed_tasks: Whose arguments are sealed: ``provider.task``, ``provider.*`` or ``*``.
         flower_basic_auth: ``user:password``.
         flower_enabled: None is yes in development and no in production.
     """
@@ -112,6 +139,16 @@ class Settings(BaseSettings):
     result_expires: Seconds = 86_400.0
     worker_pool: Literal["threads", "prefork"] = "threads"
     worker_concurrency: Number = 32
+
+    cities: Path | None = None
+    status_task: Annotated[str, AfterValidator(_task_name)] = ""
+    replay_quota_floor: Annotated[float, Field(ge=0, le=1)] = 0.1
+    export_to: StorageUrl | None = None
+    export_options: StorageOptions | None = None
+    export_after: Seconds = 30 * 86_400.0
+
+    sealing_keys: SealingKeys = ()
+    sealed_tasks: SealedTasks = ()
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     log_format: Literal["auto", "json", "pretty"] = "auto"
@@ -180,6 +217,13 @@ class Settings(BaseSettings):
                 f"NARROWS_LONGEST_COUNTDOWN + NARROWS_TASK_TIME_LIMIT ({longest:g}): "
                 "the broker would hand out a second copy of a task that still waits or runs"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_sealed_has_a_key(self) -> Self:
+        """Without a key the arguments would lie in clear."""
+        if self.sealed_tasks and not self.sealing_keys:
+            raise ValueError("NARROWS_SEALED_TASKS needs NARROWS_SEALING_KEYS: `narrows seal key` makes one")
         return self
 
     @model_validator(mode="after")

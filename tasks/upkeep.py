@@ -16,6 +16,8 @@ EVENTS = {
     "credentials_refused": "credentials set aside",
     "quota_low": "quota nearly spent",
     "dead_letters": "dead letters waiting",
+    "in_doubt": "submissions in doubt for long",
+    "poller_late": "open submissions not asked about",
 }
 
 
@@ -24,7 +26,8 @@ def check_health() -> dict[str, Any]:
     """``{"ready": bool, "failed": [check, ...], "concerns": {provider: {kind: amount}}}``, logged.
 
     Looks for a breaker that has not been closed for five minutes, credentials that were refused, a quota of
-    which a tenth is left, and dead letters. When the state Redis does not answer, the providers are left out.
+    which a tenth is left, dead letters, submissions in doubt for an hour, and open ones that nobody asked
+    about for three. When the state Redis does not answer, the providers are left out.
     """
     from worker.engine import engine
     from worker.readiness import ready
@@ -34,11 +37,19 @@ def check_health() -> dict[str, Any]:
     for check in checks:
         if not check.ok:
             logger.warning("dependency failed", extra={"dependency": check.name, "detail": check.detail})
-    return {
-        "ready": not failed,
-        "failed": failed,
-        "concerns": {} if "state" in failed else _concerns(),
-    }
+    reached = "state" not in failed
+    if reached and "broker" not in failed:
+        _resume()
+    return {"ready": not failed, "failed": failed, "concerns": _concerns() if reached else {}}
+
+
+def _resume() -> None:
+    """Have polling go on where a run of it was killed."""
+    from tasks.polling import resume_polling
+    from worker.engine import engine
+
+    for name in resume_polling(engine()):
+        logger.info("polling resumed", extra={"integration.provider": name})
 
 
 def _concerns() -> dict[str, dict[str, float]]:

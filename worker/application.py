@@ -24,7 +24,7 @@ def _configuration() -> dict[str, Any]:
 
 app = Celery(
     "narrows",
-    amqp="worker.publishing:RecordedAMQP",
+    amqp="worker.sealed_messages:SealedAMQP",
     control="worker.revocation:RecordedControl",
     events="worker.events:PacedEvents",
     include=["tasks"],

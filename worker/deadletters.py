@@ -3,102 +3,179 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from worker.errors import CallDeferred, CallFailed, NarrowsError, UnexpectedError
+from worker import letter_audit
 from worker.keys import keys
+from worker.letter import DeadLetter, iso, letter_of, verdict
+from worker.letter_call import Calls, LetterCall, Unfit
+from worker.letter_pages import Sightings, pages
+from worker.scripts import script, server_clock
+from worker.sealing import Sealer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from celery import Celery
     from redis import Redis
 
-__all__ = ["DeadLetter", "DeadLetters", "iso", "verdict"]
+    from worker.letter_audit import Audited
+
+__all__ = ["DeadLetter", "DeadLetters", "iso", "letter_of", "verdict"]
 
 PAGE = 500
 """Letters read at a time, so that a long list costs constant memory."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
-    """One call that was given up.
-
-    Attributes:
-        code: Why, one of the codes of :mod:`worker.errors`.
-        status: The provider's HTTP status, or None.
-        attempts: Calls made in vain; ``replays`` how often it was brought back.
-        first_failed_at: ISO 8601, UTC; so is ``failed_at``.
-        retryable: Whether a replay may succeed without a person.
-    """
-
-    id: str
-    task: str
-    args: list[Any]
-    kwargs: dict[str, Any]
-    provider: str
-    operation: str
-    code: str
-    status: int | None
-    error: str
-    trace_id: str
-    payload_excerpt: str
-    attempts: int
-    replays: int
-    first_failed_at: str
-    failed_at: str
-    retryable: bool
-
-    def __repr__(self) -> str:
-        """Without the arguments, which may be private."""
-        return f"<DeadLetter {self.id} {self.task} {self.code}>"
-
-    def as_json(self) -> str:
-        """The letter as it lies in Redis."""
-        return json.dumps(asdict(self), separators=(",", ":"), default=str)
-
-
-def verdict(why: BaseException) -> dict[str, Any]:
-    """The fields of a letter that *why* decides."""
-    known = isinstance(why, NarrowsError)
-    return {
-        "code": why.code if isinstance(why, NarrowsError) else UnexpectedError.code,
-        "status": getattr(why, "status", None),
-        "error": str(why) if known else type(why).__name__,
-        "retryable": isinstance(why, CallFailed | CallDeferred),
-    }
-
-
-def iso(seconds: float) -> str:
-    """ISO 8601 in UTC, to the millisecond, of *seconds* since the epoch."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+MOVED = 100
+"""Letters that one script moves, so that none holds Redis for long."""
 
 
 class DeadLetters:
-    """The dead letters of one provider."""
+    """The dead letters of one provider.
 
-    def __init__(self, redis: Redis, provider: str) -> None:
-        self._redis, self._key = redis, keys(provider).dlq
+    A letter is known by its exact bytes. Every move is one script for at most a hundred letters, so nothing
+    is lost or doubled by whoever is killed, or by two who move the same ones.
+
+    Args:
+        redis: A client of the state Redis.
+        app: Whose tasks the letters name; this process's own when None.
+        sealer: What opens sealed arguments; without one, letters that have some stay where they are.
+        now: Milliseconds since the epoch, for tests; ``""`` is the server's clock.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        provider: str,
+        *,
+        app: Celery | None = None,
+        sealer: Sealer | None = None,
+        now: Callable[[], int | str] = server_clock,
+    ) -> None:
+        self._redis, self.provider, self._app = redis, provider, app
+        self._sealer, self._now = sealer or Sealer(), now
+        self._keys, self._seen = keys(provider), Sightings()
 
     def __len__(self) -> int:
-        return int(self._redis.llen(self._key))
+        return int(self._redis.llen(self._keys.dlq))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Each letter, oldest first, a page at a time; what is not JSON becomes ``{"unreadable": bytes}``."""
-        start = 0
-        while page := self._redis.lrange(self._key, start, start + PAGE - 1):
-            yield from (_read(raw) for raw in page)
-            start += PAGE
+        """Each letter, oldest first, a page at a time; what is not JSON becomes ``{"unreadable": size}``."""
+        for page in self.pages(PAGE):
+            yield from map(letter_of, page)
 
     def find(self, letter_id: str) -> dict[str, Any] | None:
         """The letter of that id, or None."""
         return next((letter for letter in self if letter.get("id") == letter_id), None)
 
+    def pages(self, size: int = MOVED) -> Iterator[list[bytes]]:
+        """All letters as they lie there, oldest first; none is skipped when others leave meanwhile.
 
-def _read(raw: bytes | str) -> dict[str, Any]:
-    try:
-        letter = json.loads(raw)
-    except ValueError:
-        letter = None
-    return letter if isinstance(letter, dict) else {"unreadable": len(raw)}
+        Some may come twice when many leave at once, or one was edited.
+        """
+        return pages(self._redis, self._keys.dlq, size, self._seen)
+
+    def replay(self, raws: Sequence[bytes], *, by: str, resolved: bool = False) -> list[str]:
+        """What became of each letter, for at most a hundred of them in one step.
+
+        ``parked``: its call stands in the replay lane, and the letter is gone. ``accepted``: the provider has
+        the submission, and the letter is gone. The others stay: ``known``: its call lives, or another
+        submission has its idempotency key. ``in_doubt``: a person decides, and has not *resolved* that it be
+        sent again. ``unknown_task``, ``invalid``: :meth:`refusal` says why. ``gone`` is not there.
+
+        Raises:
+            RedisError: The letters of the step under way were moved, all or none; those before it were.
+        """
+        words: list[str] = []
+        for start in range(0, len(raws), MOVED):
+            words += self._replay(raws[start : start + MOVED], by, resolved=resolved)
+        return words
+
+    def refusal(self, raw: bytes) -> str | None:
+        """Why this letter cannot be made into a call here; None when it can."""
+        try:
+            self._calls.made(letter_of(raw))
+        except Unfit as why:
+            return str(why)
+        return None
+
+    def remove(self, raws: Sequence[bytes], *, by: str, action: str) -> int:
+        """How many of these letters were there; they are not any more. *action* stands in the audit stream.
+
+        Raises:
+            RedisError: The letters of the hundred under way were removed, all or none; those before were.
+        """
+        gone = 0
+        for start in range(0, len(raws), MOVED):
+            page = raws[start : start + MOVED]
+            flat = [value for raw in page for value in (raw, str(letter_of(raw).get("id", "")))]
+            args = [self._now(), by, action, self._seen.near(page), *flat]
+            gone += int(script("letters_remove")(self._redis, [self._keys.dlq, self._keys.audit], args))
+        return gone
+
+    def edit(
+        self, raw: bytes, args: Sequence[Any], kwargs: Mapping[str, Any], *, by: str
+    ) -> dict[str, Any] | None:
+        """The letter with these arguments instead, which lies in its place; None when that very one is gone.
+
+        The audit stream keeps the old arguments and the new ones, sealed where the letter's are.
+
+        Raises:
+            ArgumentsInvalid: The task does not take them.
+            NarrowsError: The old ones are sealed, and no key here opens them.
+        """
+        letter = letter_of(raw)
+        changed = self._calls.changed(letter, args, kwargs)
+        text = json.dumps(changed, separators=(",", ":"))
+        told = ("task", "args", "kwargs")
+        versions = [json.dumps({name: each.get(name) for name in told}) for each in (letter, changed)]
+        given = [self._now(), by, self._seen.near([raw]), raw, changed["id"], text, *versions]
+        done = script("letters_edit")(self._redis, [self._keys.dlq, self._keys.audit], given)
+        return changed if done else None
+
+    def opened(self, letter: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments of *letter* in clear.
+
+        Raises:
+            NarrowsError: They are sealed, and no key here opens them.
+        """
+        return self._calls.opened(letter)
+
+    def audit(self, most: int = 100) -> list[Audited]:
+        """What was done to them, the newest *most*, oldest first; one round trip."""
+        return letter_audit.entries(self._redis, self._keys.audit, most)
+
+    @cached_property
+    def _calls(self) -> Calls:
+        if self._app is None:
+            from worker.application import app
+
+            self._app = app
+        return Calls(self._app, self.provider, self._sealer)
+
+    def _replay(self, page: Sequence[bytes], by: str, *, resolved: bool) -> list[str]:
+        words, calls = [""] * len(page), dict[int, LetterCall]()
+        for place, raw in enumerate(page):
+            try:
+                calls[place] = self._calls.made(letter_of(raw))
+            except Unfit as why:
+                words[place] = why.word
+        if calls:
+            moved = self._move([(page[place], call) for place, call in calls.items()], by, resolved=resolved)
+            for place, word in zip(calls, moved, strict=True):
+                words[place] = word
+        return words
+
+    def _move(self, calls: Sequence[tuple[bytes, LetterCall]], by: str, *, resolved: bool) -> list[str]:
+        at = self._keys
+        names = [*at.indexes, at.lot, at.dlq, at.audit]
+        flat = [
+            value
+            for raw, call in calls
+            for value in (raw, call.task_id, call.message, call.noted, "1" if call.doubtful else "")
+        ]
+        near = self._seen.near(raw for raw, _ in calls)
+        args = [self._now(), at.call(""), at.submissions, by, near, "1" if resolved else "", *flat]
+        words: list[bytes] = script("letters_replay")(self._redis, names, args)
+        return [word.decode() for word in words]

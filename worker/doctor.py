@@ -9,6 +9,7 @@ from config import urls
 from config.celery import BEAT_PREFIX
 from worker import pins, registry
 from worker.checks import Ailment, Finding, ask_all
+from worker.durability import remembers
 from worker.fleet import fleet
 from worker.overrides import overridden
 from worker.readiness import writable
@@ -96,6 +97,8 @@ def _role(settings: Settings, role: str) -> Iterator[Finding]:
             yield _evicts(name, server)
         else:
             yield from _lasts(name, server, redis, settings)
+            if role == "state" and server.appends:
+                yield from remembers(name, redis, settings)
     finally:
         redis.close()
 
@@ -157,20 +160,22 @@ def _beat(engine: Engine) -> Iterator[Finding]:
 
 
 def _provider(settings: Settings, name: str) -> Iterator[Finding]:
-    """Its address, and whether it has what it needs to be let in."""
+    """Its address, and whether it has what it needs to be let in, unless nothing of it is set."""
     own = settings.providers.get(name)
     provider = overridden(registry.provider(name), own)
     label, at = f"provider {name}", mask_url(provider.base_url)
-    keys = len(own.credentials) if own else 0
+    keys, cure = len(own.credentials) if own else 0, ""
     if provider.auth is None:
         key = "needs no key"
     elif keys:
         key = "key set" if keys == 1 else f"{keys} keys set"
     elif provider.auth.required:
-        raise Ailment(f"{at}, no key", f"set NARROWS_PROVIDERS__{name.upper()}__API_KEY")
+        key, cure = "no key", f"to use it, set NARROWS_PROVIDERS__{name.upper()}__API_KEY"
+        if own is not None:
+            raise Ailment(f"{at}, {key}", cure)
     else:
         key = "no key, which is optional"
-    yield Finding(name=label, ok=True, detail=f"{at}, {key}")
+    yield Finding(name=label, ok=True, detail=f"{at}, {key}", advice=cure)
 
 
 def _live(settings: Settings, name: str) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ integer milliseconds since the epoch on Redis's own clock. Expiry only collects 
     narrows:{p}:submissions:key:<print> string  the submission of an idempotency key       as its record
     narrows:{p}:batch:<uuid>        string  how many calls of a batch are enqueued         30 days
     narrows:{p}:polling             string  who asks about its open submissions just now   its lease
-    narrows:{p}:round               string  since when they are asked about, all in turn   a day, or until done
+    narrows:{p}:round               string  since when they are asked about, in turn       until done, a day
     narrows:{p}:status              channel what changed of a submission, as JSON (see tasks/polling.py)
     narrows:{p}:replaying           string  who replays its dead letters just now          its lease
     narrows:{p}:exporting           string  who exports them                               its lease

@@ -8,16 +8,18 @@ written here. Undecided ones stay for good, decided ones 30 days.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID, uuid5
 
 from redis.exceptions import RedisError
 
 from worker.errors import StateUnavailable
 from worker.keys import keys
+from worker.remembered import FIELDS, fields_of, remembered
 from worker.scripts import script, server_clock
-from worker.submission import STATES, Resend, Submission
+from worker.submission import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,14 +28,27 @@ if TYPE_CHECKING:
 
     from worker.operation import Operation
     from worker.stores import Commands
-    from worker.submission import Accepted, State
+    from worker.submission import Accepted, State, Submission
 
-__all__ = ["Ledger", "idempotency_key", "noted", "noted_of", "submission_id"]
+__all__ = [
+    "Decision",
+    "Ledger",
+    "idempotency_key",
+    "noted",
+    "noted_of",
+    "submission_id",
+]
+
+Decision = Literal["accepted", "rejected", "queued"]
+"""What a person says of a submission in doubt; ``queued`` has it sent again."""
 
 _NAMESPACE = UUID("0b6c2f5e-6f0a-4d43-8f1c-9d3f6f6f2f7a")
 
 PAGE = 200
 """Submissions that are read together."""
+
+UNASKED = 32
+"""Open ones that nobody asked about yet, and that are looked at for the one that waits longest."""
 
 
 class Ledger:
@@ -54,10 +69,10 @@ class Ledger:
 
     def get(self, submission_id: str) -> Submission | None:
         """The submission of that id, or the one that the call of that id repeats."""
-        fields = self._fields(submission_id)
+        (fields, place) = self._asked([submission_id])[0]
         if twin := fields.get("twin"):
-            submission_id, fields = twin, self._fields(twin)
-        return self._read(submission_id, fields)
+            submission_id, (fields, place) = twin, self._asked([twin])[0]
+        return remembered(self.provider, submission_id, fields, is_open=place is not None)
 
     def named(self, operation: str, key: str) -> Submission | None:
         """The submission of that idempotency key."""
@@ -103,6 +118,38 @@ class Ledger:
         changed, old = script("observed")(self._line, [self.keys.call(submission_id)], [*args, known])
         return old.decode() if changed else None
 
+    def resolve(
+        self,
+        submission_id: str,
+        decision: Decision,
+        *,
+        by: str,
+        external_id: str = "",
+        is_open: bool = False,
+        lives: bool = False,
+        letters: Sequence[bytes] = (),
+    ) -> str:
+        """What became of a person's decision on what is in doubt; ``lua/resolve.lua`` has the words.
+
+        *letters*, its dead letters as they lie there, leave with it. *lives* says that its call has not
+        ended: only then it may be *queued* here, what has ended is sent again by :meth:`DeadLetters.replay`.
+
+        Raises:
+            RedisError: It may have been decided all the same; who says it again hears.
+        """
+        args = [
+            *(self._now(), submission_id, self._base, decision, external_id, "1" if is_open else "", by),
+            *("1" if lives else "", *letters),
+        ]
+        names = [self.keys.call(submission_id), self.keys.dlq, self.keys.audit]
+        word: bytes = script("resolve")(self._redis, names, args)
+        return word.decode()
+
+    def lives(self, submission_id: str) -> bool:
+        """Whether its call has not ended: it waits, stands in line, or runs."""
+        state: Any = self._redis.hget(self.keys.call(submission_id), "state")
+        return state not in {None, b"ended"}
+
     def counts(self) -> dict[str, int]:
         """How many are in each state, and ``open``; one round trip."""
         names = [*STATES, "open"]
@@ -114,12 +161,17 @@ class Ledger:
     def oldest(self, state: State | str = "open") -> float | None:
         """Since when the first of that state is in it; of open ones, when it was asked about last.
 
-        Seconds since the epoch; None when there is none.
+        Of one that nobody asked about yet, when it was accepted. Seconds since the epoch; None when there is
+        none.
         """
+        if state == "open":
+            args = [self.keys.call(""), UNASKED]
+            when: int = script("unasked")(self._redis, [f"{self._base}:open"], args)
+            return when / 1000 if when else None
         first: Any = self._redis.zrange(f"{self._base}:{state}", 0, 0, withscores=True)
         return first[0][1] / 1000 if first else None
 
-    def listed(self, state: State, *, most: int | None = None) -> Iterator[Submission]:
+    def listed(self, state: State | str, *, most: int | None = None) -> Iterator[Submission]:
         """Those in that state, the oldest first, a page in memory at a time."""
         start = 0
         while most is None or start < most:
@@ -130,38 +182,21 @@ class Ledger:
             yield from (one for one in self._many(ids) if one)
             start = end
 
-    def _fields(self, submission_id: str) -> dict[str, str]:
-        fields: Any = self._redis.hgetall(self.keys.call(submission_id))
-        return _text(fields)
-
     def _many(self, ids: Sequence[bytes]) -> list[Submission | None]:
-        with self._redis.pipeline(transaction=False) as ask:
-            for each in ids:
-                ask.hgetall(self.keys.call(each.decode()))
-            return [
-                self._read(each.decode(), _text(fields))
-                for each, fields in zip(ids, ask.execute(), strict=True)
-            ]
+        names = [each.decode() for each in ids]
+        return [
+            remembered(self.provider, name, fields, is_open=place is not None)
+            for name, (fields, place) in zip(names, self._asked(names), strict=True)
+        ]
 
-    def _read(self, submission_id: str, fields: Mapping[str, str]) -> Submission | None:
-        state = fields.get("submission")
-        if state not in STATES:
-            return None
-        resend = fields.get("resend", "never")
-        return Submission(
-            id=submission_id,
-            provider=self.provider,
-            operation=fields.get("operation", ""),
-            state=state,
-            resend=resend if resend in get_args(Resend) else "never",  # type: ignore[arg-type]
-            since=_seconds(fields, "submission_at"),
-            created_at=_seconds(fields, "created_at"),
-            sent_at=_seconds(fields, "sent_at"),
-            polled_at=_seconds(fields, "polled_at"),
-            external_id=fields.get("external_id") or None,
-            external_status=fields.get("external_status") or None,
-            details=json.loads(fields.get("details") or "{}"),
-        )
+    def _asked(self, names: Sequence[str]) -> list[tuple[dict[str, str], float | None]]:
+        """What each one's record remembers, and its score among the open ones; one round trip."""
+        with self._redis.pipeline(transaction=False) as ask:
+            for name in names:
+                ask.hmget(self.keys.call(name), FIELDS)
+                ask.zscore(f"{self._base}:open", name)
+            replies = ask.execute()
+        return [(fields_of(values), place) for values, place in zip(replies[::2], replies[1::2], strict=True)]
 
 
 def idempotency_key(operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
@@ -178,7 +213,8 @@ def submission_id(task: str, key: str) -> str:
 def noted(operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """What the ledger is to know of a submission from the start, as JSON; "" for an operation that only asks.
 
-    Holds nothing that is private: of the arguments only digests, and what the operation lets be seen.
+    Holds nothing that is private: of the arguments what the operation lets be seen, and a digest for whoever
+    knows the idempotency key, by which other arguments under that key are told.
 
     Raises:
         ArgumentsInvalid: names the argument and what it takes.
@@ -194,7 +230,7 @@ def noted(operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) 
             "operation": operation.name,
             "resend": submits.resend,
             "print": _print(operation.name, key) if key else "",
-            "digest": hashlib.sha256(_json(bound).encode()).hexdigest()[:32],
+            "digest": hmac.new(key.encode(), _json(bound).encode(), "sha256").hexdigest()[:32] if key else "",
             "details": _json(submits.details(*given.args, **given.kwargs)),
         }
     )
@@ -213,11 +249,3 @@ def _print(operation: str, key: str) -> str:
 
 def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=True, default=str)
-
-
-def _text(fields: Mapping[bytes, bytes]) -> dict[str, str]:
-    return {name.decode(): value.decode() for name, value in fields.items()}
-
-
-def _seconds(fields: Mapping[str, str], name: str) -> float:
-    return float(fields.get(name) or 0) / 1000

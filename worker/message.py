@@ -62,8 +62,21 @@ def of_request(request: Context, name: str, provider: str) -> str:
         "correlation_id": request.correlation_id or request.id,
         "reply_to": request.reply_to or "",
     }
-    body = [list(request.args or ()), dict(request.kwargs or {}), parts]
+    body = _sealed(name, [list(request.args or ()), dict(request.kwargs or {}), parts])
     return str(dumps([headers, properties, body, {"queue": provider}]))
+
+
+def _sealed(name: str, body: Any) -> Any:
+    """*body* as it may lie in a record."""
+    from worker.engine import engine
+
+    sealer = engine().sealer
+    if not sealer.patterns:
+        return body
+    from worker.application import app
+    from worker.sealed_body import sealed_body
+
+    return sealed_body(sealer, app.tasks, name, body)
 
 
 def request_of(text: str | bytes) -> Context:

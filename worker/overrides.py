@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from worker.errors import ConfigurationError
 from worker.provider import Caching, Provider, Quota, Rate
 
 if TYPE_CHECKING:
@@ -16,9 +17,14 @@ Part = TypeVar("Part")
 
 
 def overridden(provider: Provider, settings: ProviderSettings | None) -> Provider:
-    """*provider* with what ``NARROWS_PROVIDERS__<NAME>__…`` says otherwise."""
+    """*provider* with what ``NARROWS_PROVIDERS__<NAME>__…`` says otherwise.
+
+    Raises:
+        ConfigurationError: The settings choose a contract that it does not speak.
+    """
     if settings is None:
         return provider
+    provider = _speaking(provider, settings.contract)
     changed = _with(provider, settings)
     return replace(
         changed,
@@ -29,6 +35,17 @@ def overridden(provider: Provider, settings: ProviderSettings | None) -> Provide
         timeouts=_with(provider.timeouts, settings, "", "_timeout"),
         caching=_caching(provider.caching, settings),
     )
+
+
+def _speaking(provider: Provider, contract: str | None) -> Provider:
+    """*provider* by another of its published interfaces, when one is chosen."""
+    if contract in {None, provider.contract}:
+        return provider
+    if contract in provider.contracts:
+        return provider.contracts[contract]
+    known = ", ".join(sorted({provider.contract, *provider.contracts} - {""})) or "one contract only"
+    where = f"NARROWS_PROVIDERS__{provider.name.upper()}__CONTRACT"
+    raise ConfigurationError(f"{where}: {provider.name} speaks {known}")
 
 
 def _with(part: Part, settings: ProviderSettings, before: str = "", after: str = "") -> Part:

@@ -123,6 +123,9 @@ class Provider:
         judge: ``(status, headers, parsed body) -> Verdict | None`` for what the status does
             not say; asked before the status is believed.
         max_body: Bytes of a body that are read at most, after decompression.
+        contract: The name of the interface that this is, where the provider publishes several.
+        contracts: The others by their names, each a whole provider of the same name.
+            ``NARROWS_PROVIDERS__<NAME>__CONTRACT`` chooses.
     """
 
     name: str
@@ -141,3 +144,5 @@ class Provider:
     cooldown: float = 10.0
     judge: Callable[[int, Mapping[str, str], Any], Verdict | None] = no_opinion
     max_body: int = 32 * 1024 * 1024
+    contract: str = ""
+    contracts: Mapping[str, Provider] = field(default_factory=dict)

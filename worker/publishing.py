@@ -123,10 +123,13 @@ class RecordedAMQP(AMQP):
         expires = _milliseconds(message.headers.get("expires"))
         behind = registry.provider(provider).caching is None  # otherwise a worker may have the answer
         noted = message.headers["narrows"].pop("noted", None)
-        if noted is None:  # sent by name, past the task's own checks
-            noted = noted_of(self.app.tasks[name].operation, message.body[0], message.body[1])
+        operation = self.app.tasks[name].operation
+        if noted is None and operation.submission is not None:  # sent by name, past the task's own checks
+            noted = noted_of(operation, *engine().sealer.open(name, *message.body[:2]))
         text = frozen(message, options)
-        if not records.write(task_id, text, due, lane=lane, expires=expires, behind=behind, noted=noted):
+        if not records.write(
+            task_id, text, due, lane=lane, expires=expires, behind=behind, noted=noted or ""
+        ):
             return None
         try:
             return publish(producer, name, message, **options)

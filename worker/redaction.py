@@ -2,7 +2,7 @@
 
 An operation names the parameters whose values may be shown; of all others only the name is. Shown values
 are trusted: a BBL has ten digits and is not a telephone number. Credentials, e-mail addresses and the
-passwords in addresses are taken out of them all the same.
+passwords in addresses are taken out of them all the same. Of sealed arguments nothing is seen.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Protocol
 
 from config.masking import HIDDEN, is_secret_name, mask_url, plain
+from worker.sealing import is_sealed
 
 __all__ = ["Shows", "excerpt", "mask_url", "masked", "redacted_repr"]
 
@@ -21,6 +22,7 @@ LONGEST_EXCERPT = 500
 
 _MOST_ARGUMENTS = 20
 _EXTRA = "…"
+_SEALED = "<sealed>"
 
 
 class Shows(Protocol):
@@ -42,6 +44,8 @@ def masked(
 
     Takes whatever a stranger's message holds: arguments that fit no parameter are hidden with their names.
     """
+    if is_sealed(args):
+        return f"({_SEALED},)", "{}"
     pairs = _positional(operation.signature, _sequence(args))
     shown = [_value(name, value, operation.shown) for name, value in pairs]
     inside = ", ".join(shown) + ("," if len(shown) == 1 else "")
@@ -57,6 +61,8 @@ def redacted_repr(parameters: Mapping[str, object], shown: Collection[str]) -> s
 
 def excerpt(operation: Shows, args: Sequence[object] | None, kwargs: Mapping[str, object] | None) -> str:
     """At most 500 characters that say what a call was about: ``bbl='1012650001', note=<str of 34>``."""
+    if is_sealed(args):
+        return _SEALED
     pairs = [
         *_positional(operation.signature, _sequence(args)),
         *_named(operation.signature, kwargs).items(),

@@ -40,9 +40,9 @@ class Results(RedisBackend):
     def get_task_meta(self, task_id: str, cache: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - Celery's
         """What Celery keeps of the task; while its call waits, RETRY, and why and until when.
 
-        ``result`` is an exception with that as its text then, ``waiting`` a dictionary of the details. A
-        task that is not ready costs a round trip more, one that waits two. Not so in workers, which ask only
-        whether a task has ended.
+        ``result`` is an exception with that as its text then, ``waiting`` a dictionary of the details; both
+        have ``submission``, what callers are told of one. A task that is not ready costs a round trip more,
+        one that waits two. Not so in workers, which ask only whether a task has ended.
         """
         meta = self.stored(task_id, cache=cache)
         if meta["status"] not in _OPEN or self.app.use_fast_trace_task:
@@ -111,7 +111,9 @@ def _waiting(found: Whereabouts, meta: dict[str, Any]) -> dict[str, Any]:
     why = _kind(found, stored)(f"{found}{cause}")
     if isinstance(why, errors.CallDeferred):
         why.provider, why.wait = found.provider, max(0.0, (found.expected or found.at) - found.at)
-    return {"task_id": found.task_id, "status": states.RETRY, "result": why, "waiting": found.as_dict()}
+    waiting = found.as_dict()
+    vars(why)["submission"] = waiting["submission"]  # for who has only `info`
+    return {"task_id": found.task_id, "status": states.RETRY, "result": why, "waiting": waiting}
 
 
 def _kind(found: Whereabouts, stored: object) -> type[errors.NarrowsError]:

@@ -76,7 +76,7 @@ class Runner:
     def run(self, task: GuardedTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the operation returns; otherwise an exception that Celery has a state for."""
         request = task.request
-        claim = self._claim(task, request)
+        claim = self.claim(task, request)
         if claim.task_id:
             request.claim = claim
             self.running.add(claim)
@@ -102,7 +102,7 @@ class Runner:
             except NarrowsError as why:
                 raise _bare(why)  # noqa: B904 - causes may hold what callers keep private
 
-    def _claim(self, task: GuardedTask, request: Context) -> Claim:
+    def claim(self, task: GuardedTask, request: Context) -> Claim:
         """The claim for this run; one without a record when the task was called directly or eagerly."""
         if request.called_directly or request.is_eager or not request.id:
             return Claim()
@@ -283,21 +283,23 @@ class Runner:
     ) -> None:
         """Write the dead letter and end the record, in one step."""
         mark, now = headers.get("narrows") or {}, time.time()
+        replays = int(mark.get("replays") or 0)
+        args, kwargs = self._engine.sealer.seal(task.name, args, kwargs)  # by bare name it came in clear
         made = bool(getattr(why, "status", None)) or isinstance(why, CallFailed)
         letter = DeadLetter(
             id=claim.task_id,
             task=task.name,
-            args=list(args),
-            kwargs=dict(kwargs),
+            args=args,
+            kwargs=kwargs,
             provider=claim.home,
             operation=task.operation.name,
             trace_id=context.from_header(mark, default=headers.get("root_id")).trace_id,
             payload_excerpt=redaction.excerpt(task.operation, args, kwargs),
             attempts=claim.attempt + made,
-            replays=int(mark.get("replays") or 0),
+            replays=replays,
             first_failed_at=iso(claim.first_failed_at or now),
             failed_at=iso(now),
-            **verdict(why),
+            **verdict(why, replays=replays),
         )
         buried = self._finish(claim, "dead", letter=letter.as_json(), submission=state_after(why, claim))
         if buried == "dead":

@@ -21,6 +21,7 @@ from config.settings import SettingsError
 from worker import registry
 from worker.engine import engine
 from worker.errors import ConfigurationError
+from worker.overrides import overridden
 from worker.revocation import forget_revoked
 
 __all__ = ["Observatory", "Preflight", "Sweeper"]
@@ -38,6 +39,9 @@ class Preflight(bootsteps.Step):
             settings.check_providers(registry.names())
         except SettingsError as wrong:
             raise ConfigurationError(str(wrong)) from None
+        engine().sealer  # noqa: B018 - whose making refuses to seal a task that there is not
+        for name, chosen in settings.providers.items():
+            overridden(registry.provider(name), chosen)  # an unknown contract is refused here, and not later
         if settings.in_production:
             self._refuse_weak_ground(parent)
 

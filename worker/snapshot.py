@@ -10,13 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from worker import budget, limits, registry
+from worker import budget, limits, registry, submitted
 from worker.breaker import FOREVER
 from worker.keys import Keys, keys
 from worker.lane import LANES
 from worker.overrides import overridden
 from worker.scripts import script
 from worker.standing import BreakerWord, Standing
+from worker.submission import STATES
+from worker.submissions import submitters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,6 +46,7 @@ class View:
     digests: tuple[str, ...]
     at: Keys
     limits: tuple[str, ...]
+    submits: bool = False
 
     def ask(self, ask: Any) -> None:
         """Put the questions about it into a pipeline: as many as :meth:`standing` takes answers."""
@@ -62,13 +65,17 @@ class View:
         ask.hmget(at.lot, [f"in_{lane}" for lane in LANES])
         ask.execute_command("EVAL", script("waited").text, 1, at.parked, at.call(""), _FRONT)
         ask.llen(at.dlq)
+        if self.submits:
+            submitted.ask(ask, at)
 
     def standing(self, replies: list[Any], now: int) -> Standing:
         """How it stands, from the answers, at *now* in ms since the epoch."""
         breaker, probes, *rest = replies
         many = len(self.limits)
         spent, leases, workers, *counts = rest[many:]
-        queued, running, waiting, parked, slow, released, oldest, due, lanes, waited, letters = counts
+        queued, running, waiting, parked, slow, released, oldest, due, lanes, waited, letters, *ledger = (
+            counts
+        )
         return Standing(
             declared=self.provider,
             at=now / 1000,
@@ -92,6 +99,7 @@ class View:
             in_flight=_alive(leases, now),
             slots=sum(int(name.rpartition(b"/")[2]) for name, until in workers if until > now),
             dead_letters=letters,
+            submitted=submitted.read(ledger, now / 1000),
         )
 
 
@@ -104,6 +112,7 @@ def view(engine: Engine, name: str) -> View:
         digests=limits.digests(credentials),
         at=at,
         limits=at.limits_of(credentials),
+        submits=name in submitters(),
     )
 
 
@@ -140,9 +149,17 @@ def provider_states(engine: Engine) -> list[ProviderState]:
             waiting=each.waiting,
             oldest_parked=each.parked_for,
             dlq_depth=each.dead_letters,
+            **_submissions(each.submitted),
         )
         for each in standings(engine)
     ]
+
+
+def _submissions(each: submitted.Submitted | None) -> dict[str, Any]:
+    if each is None:
+        return {}
+    counts = {state: each.counts[state] for state in STATES}
+    return {"submissions": counts, "in_doubt": each.in_doubt_for, "poller_lag": each.lag}
 
 
 def _breaker(fields: list[bytes | None], now: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from worker.budget import Budget
     from worker.limits import Limits
     from worker.provider import Provider
+    from worker.submitted import Submitted
 
 __all__ = ["BreakerWord", "Standing"]
 
@@ -44,6 +45,7 @@ class Standing:
         under_way: Calls whose turn has come and that no worker has begun.
         in_flight: Exchanges with the provider under way.
         slots: Calls that the workers who serve its line run at once; known while somebody waits.
+        submitted: Its submissions; None for a provider that takes none.
     """
 
     declared: Provider
@@ -71,6 +73,7 @@ class Standing:
     in_flight: int
     slots: int
     dead_letters: int
+    submitted: Submitted | None = None
 
     @property
     def provider(self) -> str:

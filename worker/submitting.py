@@ -18,6 +18,8 @@ from worker.errors import (
     CallInDoubt,
     CallRejected,
     CredentialsRefused,
+    ProviderThrottled,
+    ProviderUnavailable,
     RecordGone,
     ResponseUnreadable,
     StateUnavailable,
@@ -93,6 +95,8 @@ class Submitter:
         try:
             taken = ask(operation.function(*given.args, **given.kwargs))
         except CallInDoubt as why:
+            if submits.resend == "idempotent":
+                raise _sent_again(why) from None
             raise self._in_doubt(why, submits, self._clock()) from None
         return self._taken(operation, claim, taken, submits.details(*given.args, **given.kwargs))
 
@@ -164,16 +168,26 @@ class Submitter:
                 return
 
 
+def _sent_again(why: CallInDoubt) -> CallFailed:
+    """*why* as a failure that may be tried again: a provider that takes each id only once says it again."""
+    failed = ProviderUnavailable(str(why))
+    failed.sent = True
+    return failed
+
+
 def state_after(why: BaseException, claim: Claim) -> str:
     """What a submission is once *why* has ended an attempt; "" leaves it what it is.
 
-    The pipeline has made a doubt of every failure that may have arrived. What no error of ours stands for may
-    hide an answer, and so may an answer that cannot be read.
+    The pipeline has made a doubt of every failure that may have arrived, but for those that are sent again
+    all the same; they are in doubt meanwhile. What no error of ours stands for may hide an answer, and so may
+    an answer that cannot be read.
     """
     if isinstance(why, CallInDoubt):
         return "in_doubt"
     if not claim.sending:
         return ""
+    if isinstance(why, CallFailed) and why.sent and not isinstance(why, ProviderThrottled):
+        return "in_doubt"
     if isinstance(why, CallFailed | CallDeferred | CredentialsRefused):
         return "queued"
     return (

@@ -111,13 +111,7 @@ class GuardedTask(Task):
         kwargs: Any,
         einfo: Any,  # noqa: ARG002
     ) -> None:
-        """Once Celery has stored the outcome: decide the record's fate.
-
-        A call by bare name comes in clear, and lies sealed in its dead letter.
-        """
+        """Once Celery has stored the outcome: decide the record's fate."""
         from worker.engine import engine
 
-        here = engine()
-        if status != "SUCCESS":
-            args, kwargs = here.sealer.seal(self.name, args, kwargs)
-        here.runner.settle(self, status, retval, args, kwargs)
+        engine().runner.settle(self, status, retval, args, kwargs)

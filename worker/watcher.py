@@ -56,6 +56,10 @@ class Watcher:
         self._metrics.dead_lettered(provider, code)
         logger.error("call dead-lettered", extra=_about(provider, error_code=code))
 
+    def replayed(self, provider: str, outcome: str, count: int = 1) -> None:
+        """So many dead letters went back into the line, or did not; *outcome* says what became of them."""
+        self._metrics.replayed(provider, outcome, count)
+
     def cache_hit(self, provider: str, tier: str) -> None:
         """An answer came from the cache; *tier* is ``memory`` or ``redis``."""
         self._metrics.cache_hit(provider, tier)

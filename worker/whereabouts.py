@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from worker.submission import Submission
 
 __all__ = ["State", "Whereabouts", "clock"]
 
@@ -14,6 +17,8 @@ State = Literal[
 ]  # fmt: skip
 
 _MINUTE = 60
+
+_OVER = frozenset({"revoked", "ended", "dead letter", "finished"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +40,7 @@ class Whereabouts:
         attempts: Failed ones so far.
         served: Whether a worker is there whose slots the line counts on.
         outcome: Celery's state of a task that is over.
+        submission: What the ledger remembers of it, when it is one.
     """
 
     task_id: str
@@ -50,6 +56,7 @@ class Whereabouts:
     attempts: int = 0
     served: bool = True
     outcome: str = ""
+    submission: Submission | None = None
 
     def __str__(self) -> str:
         """One line: ``parked · musicbrainz bucket · position 812 · about 14:47 UTC``."""
@@ -61,8 +68,9 @@ class Whereabouts:
         return self.state in {"waiting", "parked", "slow"}
 
     def as_dict(self) -> dict[str, Any]:
-        """Its fields and ``text``, the one line."""
-        return {**asdict(self), "text": str(self)}
+        """Its fields and ``text``, the one line; of a submission what callers are told of it."""
+        told = self.submission.told if self.submission else None
+        return {**asdict(self), "submission": told, "text": str(self)}
 
     def _parts(self) -> list[str]:
         if self.state == "unknown":
@@ -71,7 +79,7 @@ class Whereabouts:
             )
             return [f"no call {self.task_id!r} is known: {ways}"]
         place = " ".join(part for part in (self.provider, self._because(), self.outcome) if part)
-        return [place, *self._when()]
+        return [place, *self._when(), self._submitted()]
 
     def _because(self) -> str:
         if self.state == "slow":
@@ -89,6 +97,28 @@ class Whereabouts:
         if self.waits:
             return [position, about, "" if self.served else "no worker serves it now"]
         return [clock(self.since, self.at)] if self.since else []
+
+    def _submitted(self) -> str:
+        """What became of a submission and, in doubt, who decides."""
+        known = self.submission
+        if known is None:
+            return ""
+        return {
+            "queued": "to be sent again" if known.sent_at else "not sent yet",
+            "sending": "sent, not answered yet",
+            "accepted": f"accepted as {known.external_id}",
+            "rejected": "rejected",
+            "in_doubt": f"in doubt, {self._decides(known)}",
+        }[known.state]
+
+    def _decides(self, known: Submission) -> str:
+        if self.state in _OVER:
+            return f"a person decides: narrows submission resolve {known.id}"
+        return (
+            "sent again when it runs"
+            if known.resend == "idempotent"
+            else "the provider is asked when it runs"
+        )
 
 
 def clock(moment: float | None, at: float) -> str:

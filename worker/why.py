@@ -6,12 +6,14 @@ that the record keeps is the one of the moment when the call was held back.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from celery import states
 
 from worker import registry
+from worker.remembered import FIELDS, fields_of, remembered
 from worker.snapshot import view
 from worker.whereabouts import State, Whereabouts
 
@@ -49,7 +51,7 @@ def whereabouts(engine: Engine, task_id: str, names: Iterable[str] | None = None
         ask.time()
         asked = [len(ask)]
         for each in views:
-            ask.hmget(each.at.call(task_id), _FIELDS)
+            ask.hmget(each.at.call(task_id), (*_FIELDS, *FIELDS))
             for index in (each.at.queued, each.at.parked, each.at.slow):
                 ask.zrank(index, task_id)
             each.ask(ask)
@@ -60,9 +62,11 @@ def whereabouts(engine: Engine, task_id: str, names: Iterable[str] | None = None
     for each, start, end in zip(views, asked, asked[1:], strict=False):
         fields, *ranks = replies[start : start + 4]
         if fields[0]:
-            record = dict(zip(_FIELDS, (_text(field) for field in fields), strict=True))
+            record = dict(zip(_FIELDS, map(_text, fields), strict=False))
             places = dict(zip(("queued", "parked", "slow"), ranks, strict=True))
-            return _placed(task_id, record, places, each.standing(replies[start + 4 : end], now))
+            placed = _placed(task_id, record, places, each.standing(replies[start + 4 : end], now))
+            known = fields_of(fields[len(_FIELDS) :])
+            return replace(placed, submission=remembered(placed.provider, task_id, known))
     return None
 
 
@@ -102,7 +106,8 @@ def explain(
     meta = _stored(app, task_id)
     asking("state")
     seconds, micros = engine.state.time()
-    return _over(engine, task_id, meta, found, at=seconds + micros / 1e6)
+    over = _over(engine, task_id, meta, found, at=seconds + micros / 1e6)
+    return replace(over, submission=found.submission) if found else over
 
 
 def _over(

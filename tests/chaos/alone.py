@@ -21,7 +21,7 @@ from tests.sandbox import Sandbox
 from worker.stack.child import Program
 from worker.stack.stack import Stack
 
-__all__ = ["PlainCelery"]
+__all__ = ["PlainCelery", "PlainPrograms", "unacknowledged"]
 
 
 class PlainCelery(Side):
@@ -40,7 +40,7 @@ class PlainCelery(Side):
             plain.BROKER: self._broker,
             plain.BASE: self._sandbox.base_url(PROVIDER),
         }
-        self.stack = Stack(workers=plan.workers, beat=False, env=env, programs=_PlainPrograms())
+        self.stack = Stack(workers=plan.workers, beat=False, env=env, programs=PlainPrograms(plain.__name__))
 
     def __enter__(self) -> Self:
         """Ready."""
@@ -62,13 +62,7 @@ class PlainCelery(Side):
         return Redis.from_url(self._broker)
 
     def held(self) -> list[str]:
-        with Redis.from_url(self._broker) as broker:
-            unacked: Any = broker.hvals("unacked")
-        found = []
-        for raw in unacked:
-            with suppress(ValueError, KeyError, TypeError):
-                found.append(str(json.loads(raw)[0]["headers"]["id"]))
-        return found
+        return unacknowledged(self._broker)
 
     @property
     def queued(self) -> int:
@@ -78,12 +72,26 @@ class PlainCelery(Side):
         return -1
 
 
-class _PlainPrograms:
-    """Workers as anybody starts them."""
+def unacknowledged(broker: str) -> list[str]:
+    """Task ids of the messages that lie there until the visibility timeout of an hour."""
+    with Redis.from_url(broker) as client:
+        unacked: Any = client.hvals("unacked")
+    found = []
+    for raw in unacked:
+        with suppress(ValueError, KeyError, TypeError):
+            found.append(str(json.loads(raw)[0]["headers"]["id"]))
+    return found
+
+
+class PlainPrograms:
+    """Workers of the application in *module*, as anybody starts them."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
 
     def worker(self, number: int, env: Mapping[str, str]) -> Program:
         command = (
-            sys.executable, "-m", "celery", "--app=tests.chaos.plain", "worker",
+            sys.executable, "-m", "celery", f"--app={self._module}", "worker",
             f"--hostname=plain-{number}@%h", "--pool=threads", f"--concurrency={CONCURRENCY}",
             "--loglevel=WARNING",
         )  # fmt: skip

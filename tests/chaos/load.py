@@ -7,9 +7,21 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 from uuid import uuid4
 
 __all__ = ["Call", "Load", "calls"]
+
+
+class Named(Protocol):
+    """Whatever is enqueued under a task id of its own."""
+
+    @property
+    def task_id(self) -> str:
+        """Known before it is enqueued."""
+
+
+Wish = TypeVar("Wish", bound=Named)
 
 DATASETS = ("dob_violations", "hpd_violations", "complaints_311", "permits")
 AGAIN_AFTER = 0.2
@@ -30,7 +42,7 @@ def calls(count: int) -> list[Call]:
     return [Call(dataset=DATASETS[n % 4], bbl=bbl) for n, bbl in zip(range(count), lots, strict=False)]
 
 
-class Load:
+class Load(Generic[Wish]):
     """Enqueues *what* with *enqueue*, *rate* a second, in a thread of its own.
 
     Attributes:
@@ -38,7 +50,7 @@ class Load:
         refused: Times that one was not.
     """
 
-    def __init__(self, what: list[Call], enqueue: Callable[[Call], object], *, rate: float) -> None:
+    def __init__(self, what: list[Wish], enqueue: Callable[[Wish], object], *, rate: float) -> None:
         self._what, self._enqueue, self._rate = what, enqueue, rate
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -72,7 +84,7 @@ class Load:
                 if self._stop.wait(AGAIN_AFTER):
                     return
 
-    def _taken(self, call: Call) -> bool:
+    def _taken(self, call: Wish) -> bool:
         try:
             self._enqueue(call)
         except Exception:  # noqa: BLE001 - both sides raise their own; what counts is that it was not taken

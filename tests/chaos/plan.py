@@ -1,4 +1,4 @@
-"""How much, how long, and which blow falls when: for calls that run, and for calls that wait."""
+"""How much, how long, and which blow falls when: for calls that run, that wait, and that submit."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from tests.chaos.storm import Blow
 
-__all__ = ["RUNNING", "WAITING", "Plan", "Running", "Waiting"]
+__all__ = ["RUNNING", "SUBMITTING", "WAITING", "Plan", "Running", "Submitting", "Waiting"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What both storms have.
+    """What all storms have.
 
     Attributes:
         calls: Of each side; *rate* of them in a second.
@@ -103,6 +103,26 @@ class Waiting(Plan):
         return blows + [(calm + self.crash_every * number, "crash") for number in range(self.crashes)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitting(Running):
+    """Submissions, mostly made by several producers each, while desks go wrong in all ways.
+
+    Attributes:
+        calls: Submissions at all our desks together, and at each desk of Celery alone.
+        weather: Seconds until the desks go wrong in other ways.
+        concurrency: Slots of each of our workers.
+    """
+
+    calls: int = 200
+    rate: float = 4.0
+    latency: float = 0.4
+    kill_every: float = 2.5
+    lease: float | None = 6.0
+    drain: float = 60.0
+    weather: float = 1.5
+    concurrency: int = 8
+
+
 RUNNING = {"full": Running(), "short": Running(calls=300, resets=1, crashes=1, lease=8.0, drain=40.0)}
 WAITING = {
     "full": Waiting(),
@@ -110,4 +130,10 @@ WAITING = {
         calls=600, ahead=250, rate=30.0, kills=4, crashes=1, crash_every=6.0, lease=8.0, drain=40.0
     ),
 }
-"""The short ones are for CI: both in little more than a minute."""
+SUBMITTING = {
+    "full": Submitting(),
+    "short": Submitting(
+        calls=100, rate=9.0, resets=1, crashes=1, down=0.5, lease=3.0, drain=25.0, weather=1.0
+    ),
+}
+"""The short ones are for CI: all in two minutes."""

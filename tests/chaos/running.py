@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from tests.chaos.alone import PlainCelery
-from tests.chaos.load import Load, calls
+from tests.chaos.load import Call, Load, calls
 from tests.chaos.plan import Running
 from tests.chaos.report import table
 from tests.chaos.sides import Narrows
@@ -55,7 +55,7 @@ def run(plan: Running, folder: Path) -> bool:
     return not broken(wrong(plan, ours, theirs, left))
 
 
-def drain(plan: Running, loads: list[Load], narrows: Narrows, celery: PlainCelery) -> None:
+def drain(plan: Running, loads: list[Load[Call]], narrows: Narrows, celery: PlainCelery) -> None:
     """Until all calls were taken and have ended, or nothing happens any more, or the time is up."""
     deadline = time.monotonic() + plan.drain
     last, since = (0, 0), time.monotonic()

@@ -14,9 +14,9 @@ LONGEST = 300.0
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("storm", ["running", "waiting"])
+@pytest.mark.parametrize("storm", ["running", "waiting", "submitting"])
 def test_whatever_is_killed_every_call_ends_once(storm: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """In a result or a dead letter; a table shows what became of them."""
+    """In a result or a dead letter, and no submission arrives twice; a table shows what became of them."""
     short = ["--short"] if os.environ.get("CHAOS") == "short" else []
     with capfd.disabled():
         done = subprocess.run(

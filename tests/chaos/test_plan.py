@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.plan import RUNNING, WAITING, Running, Waiting
+from tests.chaos.plan import RUNNING, SUBMITTING, WAITING, Running, Waiting
 
 
 def test_connections_and_valkey_are_killed_between_workers() -> None:
@@ -17,7 +17,7 @@ def test_connections_and_valkey_are_killed_between_workers() -> None:
     assert all(moment % plan.kill_every == plan.kill_every / 2 for moment in moments)
 
 
-@pytest.mark.parametrize("plan", [*RUNNING.values(), *WAITING.values()])
+@pytest.mark.parametrize("plan", [*RUNNING.values(), *SUBMITTING.values(), *WAITING.values()])
 def test_blows_fall_in_order(plan: Running | Waiting) -> None:
     """A storm goes through them one by one."""
     moments = [moment for moment, _ in plan.blows]

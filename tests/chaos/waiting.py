@@ -60,7 +60,7 @@ def run(plan: Waiting, folder: Path) -> bool:
     return not broken({**found.wrong(plan.calls), "records are left": left})
 
 
-def drain(plan: Waiting, load: Load, narrows: Narrows) -> None:
+def drain(plan: Waiting, load: Load[Call], narrows: Narrows) -> None:
     """Until all calls were taken and have ended, or the time is up."""
     deadline = time.monotonic() + plan.drain
     while time.monotonic() < deadline and not (load.done and narrows.left == 0):

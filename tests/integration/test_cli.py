@@ -107,7 +107,8 @@ def test_status_shows_messages_that_have_no_record_yet(
     here.narrows("status", "--json")
 
     assert "0 + 1 new" in shown
-    assert document(capsys)["providers"][0]["messages"] == 1
+    messages = {each["provider"]: each["messages"] for each in document(capsys)["providers"]}
+    assert messages == dict.fromkeys(messages, 0) | {NAME: 1}
 
 
 def test_status_without_a_broker_still_shows_the_providers(
@@ -639,7 +640,7 @@ def test_a_watch_ends_well_with_ctrl_c(redis_url: str) -> None:
     watching.send_signal(signal.SIGINT)
     _, err = watching.communicate(timeout=20)
 
-    assert first["providers"][0]["provider"] == NAME
+    assert NAME in [each["provider"] for each in first["providers"]]
     assert (watching.returncode, err) == (0, "")
 
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from celery import states
+from celery.result import AsyncResult
 from pydantic import SecretStr
 
 from config.settings import ProviderSettings
 from tests.integration.conftest import HeldClock
 from tests.integration.deployment import NAME, Deployment, letter
+from tests.integration.quay import CANARY, Quay, declared
 from worker.claim import Claim
 from worker.cli.desk import Desk
 from worker.deadletters import iso
 from worker.gate import Gate
+from worker.keys import keys
 from worker.whereabouts import Whereabouts
 from worker.why import explain, whereabouts
 
@@ -421,3 +425,84 @@ def test_results_that_do_not_answer_are_named(redis_url: str, capsys: pytest.Cap
 def test_the_words_of_celery_are_those_of_this_page() -> None:
     """What is over is told by Celery's own states."""
     assert {"SUCCESS", "FAILURE", "REVOKED"} == set(states.READY_STATES)
+
+
+# --- a submission ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quay(redis_url: str) -> Iterator[Quay]:
+    """An empty deployment whose provider takes submissions."""
+    with declared():
+        yield Quay(url=redis_url)
+
+
+def test_a_submission_says_whether_it_was_sent(quay: Quay) -> None:
+    """Beside where its call is."""
+    quay.queued("q1")
+    quay.sending("s1")
+    quay.accepted("a1", "ext-1")
+
+    said = [str(why(quay, name)) for name in ("q1", "s1", "a1")]
+
+    assert said[0].endswith(" · not sent yet")
+    assert said[1].startswith("running · quay")
+    assert said[1].endswith(" · sent, not answered yet")
+    assert said[2].endswith(" · accepted as ext-1")
+
+
+def test_a_submission_in_doubt_says_when_its_provider_is_asked(quay: Quay) -> None:
+    """It waits for that as a call that failed waits for its next attempt."""
+    quay.waiting("d1", 600.0)
+
+    found = why(quay, "d1")
+
+    assert (found.state, found.reason) == ("waiting", "in_doubt")
+    assert 590 < seconds_until(found) <= 600
+    assert str(found).endswith(" · in doubt, the provider is asked when it runs")
+
+
+@pytest.mark.parametrize("buried", [True, False])
+def test_a_submission_that_a_person_must_decide_on_says_with_which_command(
+    quay: Quay,
+    buried: bool,  # noqa: FBT001
+) -> None:
+    """Also when its dead letter is gone."""
+    quay.doubted("d1")
+    if not buried:
+        quay.engine.state.delete(keys("quay").dlq)
+
+    found = why(quay, "d1")
+
+    assert found.state == ("dead letter" if buried else "finished")
+    assert str(found).endswith(" · in doubt, a person decides: narrows submission resolve d1")
+
+
+def test_a_submission_that_waits_tells_its_callers_that_it_is_pending(quay: Quay) -> None:
+    """In its result's ``info``, and beside it; once it is in doubt, that."""
+    quay.queued("q1")
+    report, claim = quay.begin("q1")[1:]
+    quay.quay.finish(
+        report, claim, "retry", wait=60.0, attempt=1, reason="upstream_error", submission="queued"
+    )
+    quay.waiting("d1")
+
+    pending, doubted = (AsyncResult(name, app=quay.app) for name in ("q1", "d1"))
+
+    told = {"submission_id": "q1", "external_id": None, "external_status": None, "agency": "DOT"}
+    assert pending.state == states.RETRY
+    assert pending.info.submission == {**told, "state": "pending_external"}
+    assert pending.backend.get_task_meta("q1")["waiting"]["submission"] == pending.info.submission
+    assert doubted.info.submission["state"] == "in_doubt"
+    assert CANARY not in f"{pending.info!r} {pending.backend.get_task_meta('q1')}"
+
+
+def test_a_call_that_is_no_submission_says_nothing_of_one(here: Deployment) -> None:
+    """Neither in words nor in fields."""
+    park(here, 1)
+
+    found = why(here, "c1")
+
+    assert found.submission is None
+    assert found.as_dict()["submission"] is None
+    assert "sent" not in str(found)

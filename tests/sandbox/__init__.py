@@ -8,6 +8,7 @@
 A provider is a small module with a :class:`Player`; ``sandbox.py`` lists them.
 """
 
+from tests.sandbox.city311 import CityPlayer
 from tests.sandbox.control import ELSEWHERE, Control
 from tests.sandbox.message import Reply, Request, json_reply
 from tests.sandbox.player import Player
@@ -28,6 +29,7 @@ __all__ = [
     "LOTS",
     "POISON",
     "TOKEN",
+    "CityPlayer",
     "Control",
     "Player",
     "Reply",

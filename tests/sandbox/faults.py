@@ -4,6 +4,7 @@ A fault is one JSON object; a provider has a list of them, and the first whose
 ``only`` is in the request's path and query is the one that counts.
 
     mode           off | headed | accepted_202 | throttle | redirect | html | garbage | wrong_charset
+                   | acted_error | acted_hang_up | acted_silent (it is done, but not told)
                    | hang | reset | truncate | endless | gzip_bomb | drip_headers | drip_body
     status         answer with this status, in the provider's own words
     error_rate     the share of matching requests that go wrong; 1 unless said
@@ -11,6 +12,7 @@ A fault is one JSON object; a provider has a list of them, and the first whose
     retry_after    value of a Retry-After header on answers that a fault makes in the provider's own words
     headers        more headers on them, by name; ``headed`` puts them on the right answer
     only           a part of the path and query, encoded or not; all requests without it
+    method         POST, for example; all methods without it
     times          how many requests go wrong before all is well again
     pause_ms       between two dripped bytes; 200 unless said
 """
@@ -44,6 +46,7 @@ class Fault:
     retry_after: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     only: str = ""
+    method: str = ""
     times: int | None = None
     pause_ms: float = 200.0
 
@@ -95,12 +98,14 @@ class Faults:
         with self._lock:
             return [asdict(f) | {"drawn": n} for f, n in zip(self._faults, self._drawn, strict=True)]
 
-    def draw(self, target: str) -> tuple[float, Fault | None]:
-        """Seconds to wait before answering *target*, and the fault that hits it, if one does."""
+    def draw(self, target: str, method: str = "GET") -> tuple[float, Fault | None]:
+        """Seconds to wait before answering *method* of *target*, and the fault that hits it, if one does."""
         if not self._faults:
             return 0.0, None
         with self._lock:
             for index, fault in enumerate(self._faults):
+                if fault.method not in {"", method}:
+                    continue
                 if fault.only in target or fault.only in unquote_plus(target):
                     return fault.latency_ms / 1000, self._hit(index, fault, target)
         return 0.0, None

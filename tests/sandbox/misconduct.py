@@ -23,6 +23,7 @@ __all__ = ["BOMB_BYTES", "MODES", "Mode", "Plea"]
 
 Mode = Literal[
     "off", "headed", "accepted_202", "throttle", "redirect", "html", "garbage", "wrong_charset",
+    "acted_error", "acted_hang_up", "acted_silent",
     "hang", "reset", "truncate", "endless", "gzip_bomb", "drip_headers", "drip_body",
 ]  # fmt: skip
 
@@ -105,6 +106,24 @@ async def reset(wire: Wire, fault: Fault, plea: Plea) -> None:  # noqa: ARG001
     wire.reset()
 
 
+async def act_and_fail(wire: Wire, fault: Fault, plea: Plea) -> None:
+    """What was asked is done, and told as a failure."""
+    await plea.answer()
+    _say(wire, plea, plea.failure(fault.status or 500))
+
+
+async def act_and_hang_up(wire: Wire, fault: Fault, plea: Plea) -> None:  # noqa: ARG001
+    """What was asked is done, and the connection ends without a word of it."""
+    await plea.answer()
+    wire.close()
+
+
+async def act_in_silence(wire: Wire, fault: Fault, plea: Plea) -> None:  # noqa: ARG001
+    """What was asked is done, and nothing said until the client hangs up."""
+    await plea.answer()
+    await wire.left()
+
+
 async def truncate(wire: Wire, fault: Fault, plea: Plea) -> None:  # noqa: ARG001
     """The right answer, cut in the middle of its body."""
     reply = replace(await plea.answer(), chunked=False)
@@ -159,6 +178,9 @@ MODES: dict[Mode, Misconduct] = {
     "html": speak_html,
     "garbage": speak_garbage,
     "wrong_charset": mistake_charset,
+    "acted_error": act_and_fail,
+    "acted_hang_up": act_and_hang_up,
+    "acted_silent": act_in_silence,
     "hang": hang,
     "reset": reset,
     "truncate": truncate,

@@ -10,6 +10,7 @@ from datetime import date
 from types import TracebackType
 from typing import Self
 
+from tests.sandbox.city311 import CityPlayer
 from tests.sandbox.control import Control
 from tests.sandbox.player import Player, StubPlayer
 from tests.sandbox.server import Wire, listen
@@ -20,7 +21,7 @@ from tests.sandbox.stage import Stage
 __all__ = ["TOKEN", "Sandbox"]
 
 TOKEN = "sandbox-token"
-"""The app token that NYC Open Data knows unless others are given."""
+"""The app token that NYC Open Data knows, and the key that NYC 311 does, unless others are given."""
 
 
 class Sandbox:
@@ -31,12 +32,13 @@ class Sandbox:
     Args:
         rows: NYC Open Data's rows by dataset id; ``generated_rows`` unless given.
         players: More providers, or others under a known name.
-        tokens: App tokens that NYC Open Data knows.
+        tokens: App tokens that NYC Open Data knows, and keys that NYC 311 does.
         today: The day at which generated 311 rows end; the machine's unless given.
 
     Attributes:
         control: Faults and journals.
         nyc_open_data: The player, for what only a test changes (rows, tokens, a stale replica).
+        nyc311: The same of NYC 311 (arrivals, statuses, a lag).
     """
 
     def __init__(
@@ -50,9 +52,11 @@ class Sandbox:
         seed: int = 0,
     ) -> None:
         day = today or date.today()  # noqa: DTZ011 - a day off does no harm
+        tokens = tuple(tokens)
         given = rows if rows is not None else generated_rows(seed=seed, today=day)
         self.nyc_open_data = SodaPlayer(given, today=day, tokens=tokens, seed=seed)
-        everyone: list[Player] = [StubPlayer(), self.nyc_open_data, *players]
+        self.nyc311 = CityPlayer(keys=tokens)
+        everyone: list[Player] = [StubPlayer(), self.nyc_open_data, self.nyc311, *players]
         cast = {each.name: each for each in everyone}
         self.control = Control(cast, seed=seed)
         self._stage = Stage(cast.values(), self.control)
@@ -84,7 +88,9 @@ class Sandbox:
         return f"{self.url}/{provider}"
 
     def start(self) -> Self:
-        """Listen, in a thread of its own; raises OSError when the port is taken."""
+        """Listen, in a thread of its own; raises OSError when the port is taken. May follow a stop."""
+        self._ready.clear()
+        self._failure = None
         self._thread = threading.Thread(target=self._run, name="sandbox", daemon=True)
         self._thread.start()
         self._ready.wait()

@@ -61,7 +61,7 @@ class Stage:
         journal = self.control.journals[player.name]
         entry = journal.opened(below)
         try:
-            wait, fault = self.control.faults[player.name].draw(below.target)
+            wait, fault = self.control.faults[player.name].draw(below.target, below.method)
             if wait and await wire.left(within=wait):
                 return
             if fault is not None:

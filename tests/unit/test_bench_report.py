@@ -24,6 +24,7 @@ NAMES = {
     "gate_vs_floor",
     "import_vs_celery",
     "bulk_enqueue_vs_delay",
+    "dlq_replay_rate",
     "backlog_rss_mb",
     "backlog_neighbour_latency",
     "rate_use",

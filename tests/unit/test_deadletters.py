@@ -75,3 +75,32 @@ def test_only_what_may_pass_is_retryable(
 def test_a_letter_shows_no_arguments_by_itself() -> None:
     """Its repr may end in a log."""
     assert "CANARY" not in repr(letter())
+
+
+@pytest.mark.parametrize(
+    ("replays", "code", "retryable"), [(0, "upstream_error", True), (2, "upstream_error", True)]
+)
+def test_a_call_may_be_brought_back_three_times(replays: int, code: str, retryable: bool) -> None:  # noqa: FBT001
+    """Until then what failed in passing is retryable."""
+    said = verdict(ProviderUnavailable(status=503), replays=replays)
+
+    assert (said["code"], said["retryable"]) == (code, retryable)
+
+
+def test_a_call_that_failed_after_three_replays_is_exhausted() -> None:
+    """It waits for a person, and still says how it failed."""
+    said = verdict(ProviderUnavailable("acme answered 503", status=503), replays=3)
+
+    assert said == {
+        "code": "exhausted",
+        "status": 503,
+        "error": "upstream_error after 3 replays: acme answered 503",
+        "retryable": False,
+    }
+
+
+def test_what_no_replay_can_help_keeps_its_code_however_often_it_was_tried() -> None:
+    """A refusal is a refusal."""
+    said = verdict(RequestInvalid(status=400), replays=7)
+
+    assert (said["code"], said["retryable"]) == ("upstream_rejected", False)

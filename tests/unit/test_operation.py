@@ -60,6 +60,22 @@ def test_a_bad_argument_is_named_with_what_it_takes(
     assert str(refused.value).startswith(message)
 
 
+def add(numbers: list[int]) -> Steps[Answer]:
+    """An operation on many."""
+    return (yield Request(path=f"/{len(numbers)}"))
+
+
+def test_many_wrong_items_are_told_by_their_places_and_not_without_end() -> None:
+    """A message of ten thousand refusals helps nobody."""
+    with pytest.raises(ArgumentsInvalid) as refused:
+        Operation(provider=ACME, function=add).checked((["x"] * 23,), {})
+
+    told = str(refused.value).split("; ")
+    assert told[0].startswith("add: numbers: [0] Input should be a valid integer")
+    assert told[19].startswith("numbers: [19] ")
+    assert told[20:] == ["and 3 more"]
+
+
 def test_a_refusal_holds_no_value() -> None:
     """Arguments may be private; errors are not."""
     with pytest.raises(ArgumentsInvalid) as refused:

@@ -79,7 +79,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(name: str, meant:
 
 def test_a_name_that_is_near_nothing_is_refused_too() -> None:
     """And nothing is suggested that would only mislead."""
-    assert problems({"NARROWS_XYZZY": "1"}) == ("NARROWS_XYZZY is not a setting",)
+    assert problems({"NARROWS_QQWWZZ": "1"}) == ("NARROWS_QQWWZZ is not a setting",)
 
 
 def test_other_programs_variables_are_none_of_our_business() -> None:

@@ -10,8 +10,11 @@ from worker.whereabouts import clock
 
 if TYPE_CHECKING:
     from worker.standing import Standing
+    from worker.submitted import Submitted
 
 __all__ = ["notes_on"]
+
+_UNSETTLED = ("in_doubt", "sending", "queued", "open")
 
 
 def notes_on(each: Standing) -> Iterator[str]:
@@ -28,6 +31,18 @@ def notes_on(each: Standing) -> Iterator[str]:
         yield f"{each.budget.retries:.0f} of {each.budget.most:.0f} retries of this minute used"
     if each.quota_spent_at is not None or each.slipping:
         yield _quota(each)
+    if each.submitted is not None and any(each.submitted.counts[state] for state in _UNSETTLED):
+        yield _submissions(each.submitted)
+
+
+def _submissions(each: Submitted) -> str:
+    counted = [(state.replace("_", " "), each.counts[state]) for state in _UNSETTLED]
+    parts = [
+        *(f"{count} {state}" for state, count in counted if count),
+        f"the first in doubt for {span(each.in_doubt_for)}" if each.in_doubt else "",
+        f"some open one not asked about for {span(each.lag)}" if each.counts["open"] else "",
+    ]
+    return f"submissions: {', '.join(part for part in parts if part)}"
 
 
 def _how_it_came(each: Standing) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli import breaker, cache, demo, dlq, doctor, limits, stack, status, why
+from worker.cli import breaker, cache, city, demo, dlq, doctor, limits, seal, stack, status, submission, why
 from worker.cli.desk import Desk
 from worker.cli.output import complain
 
@@ -55,8 +55,11 @@ root.command("up")(stack.up)
 root.command("demo")(demo.demo)
 root.add_typer(breaker.commands, name="breaker")
 root.add_typer(cache.commands, name="cache")
+root.add_typer(city.commands, name="city")
 root.add_typer(dlq.commands, name="dlq")
 root.add_typer(limits.commands, name="limits")
+root.add_typer(submission.commands, name="submission")
+root.add_typer(seal.commands, name="seal")
 
 
 @root.callback()

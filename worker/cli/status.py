@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from worker.concerns import Concern
     from worker.standing import Standing
+    from worker.submitted import Submitted
 
 __all__ = ["status"]
 
@@ -64,8 +65,15 @@ class Status:
             **{name: iso(getattr(each, name)) for name in _MOMENTS},
             "retry_budget": {**asdict(each.budget), "left": each.budget.left},
             "credentials": [credential_json(one) for one in each.credentials],
+            "submissions": _submissions_json(each.submitted),
             "messages": None if self.messages is None else self.messages[each.provider],
         }
+
+
+def _submissions_json(each: Submitted | None) -> dict[str, Any] | None:
+    if each is None:
+        return None
+    return {**each.counts, "in_doubt_for": each.in_doubt_for, "poller_lag": each.lag}
 
 
 def status(

@@ -64,6 +64,8 @@ def _rows(found: Whereabouts) -> dict[str, Any]:
         "Expected": _moment(found.expected, found.at),
         "Leased until": _moment(found.until, found.at),
         "Failed attempts": found.attempts,
+        "Submission": found.submission and found.submission.state,
+        "External id": found.submission and found.submission.external_id,
     }
 
 

@@ -10,8 +10,9 @@ lives again is left to itself; a submission is only sent again when nothing of i
 KEYS[1..6]  queued, running, waiting, parked, slow, released: zsets of task ids
 KEYS[7..9]  lot hash; dead letters, list; audit, stream
 ARGV        now ("" for this server's clock), record key prefix, base of the submissions' keys, who replays,
-            last index at which one of the letters may be (-1: anywhere), then of each letter: its bytes, the
-            call's id, its message (JSON), submission (JSON, "" for none), "1" when it died in doubt
+            last index at which one of the letters may be (-1: anywhere), resolved ("1": a person has decided
+            that what is in doubt is sent again), then of each letter: its bytes, the call's id, its message
+            (JSON), submission (JSON, "" for none), "1" when it died in doubt
 
 returns  for each letter "parked", or why its call is not: "known" (it lives, or its idempotency key stands for
          another submission), "gone" (the letter is not there), "accepted" (the provider has it: the letter
@@ -22,6 +23,7 @@ Undo: a call that fails again is a dead letter again; cancel.lua.
 ]]
 
 local now, prefix, base, by = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+local resolved = ARGV[6] == '1'
 local indexes = { queued = KEYS[1], running = KEYS[2], waiting = KEYS[3], parked = KEYS[4], slow = KEYS[5],
   released = KEYS[6] }
 local FORMER = { 'attempt', 'backoff', 'losses', 'publishes', 'owner', 'place', 'released', 'first_failed_at',
@@ -33,7 +35,7 @@ local function forbidden(id, key, noted, doubt)
   if f[1] and f[1] ~= 'ended' then return 'known' end
   noted = noted ~= '' and cjson.decode(noted)
   if f[2] then
-    local why = submission_revive(key, base, id, false, now)
+    local why = submission_revive(key, base, id, resolved, now)
     if why then return why == 'sending' and 'in_doubt' or why end
     if noted then redis.call('HSET', key, 'digest', noted.digest, 'details', noted.details) end
   elseif doubt then
@@ -44,7 +46,7 @@ local function forbidden(id, key, noted, doubt)
   if f[2] or f[3] then
     redis.call('HDEL', key, unpack(FORMER))
     redis.call('PERSIST', key)
-  else
+  elseif f[1] then
     redis.call('DEL', key)
   end
   if f[1] then redis.call('HSET', key, 'copied', 1) end  -- late copies of its former life may come
@@ -54,12 +56,12 @@ local function forbidden(id, key, noted, doubt)
 end
 
 local wanted, missing = {}, 0
-for n = 6, #ARGV, 5 do
+for n = 7, #ARGV, 5 do
   if not wanted[ARGV[n]] then wanted[ARGV[n]], missing = true, missing + 1 end
 end
 local places = letters_find(KEYS[8], wanted, missing, tonumber(ARGV[5]))
 local words, taken, moved = {}, {}, {}
-for n = 6, #ARGV, 5 do
+for n = 7, #ARGV, 5 do
   local raw, id = ARGV[n], ARGV[n + 1]
   local key, word = prefix .. id, 'gone'
   if places[raw] then
@@ -75,5 +77,5 @@ for n = 6, #ARGV, 5 do
   words[#words + 1] = word
 end
 letters_take(KEYS[8], taken)
-letters_note(KEYS[9], now, by, 'replay', moved)
+letters_note(KEYS[9], now, by, resolved and 'resolve resend' or 'replay', moved)
 return words

@@ -93,7 +93,10 @@ local function submission_revive(key, base, id, resolved, now)
   local state = redis.call('HGET', key, 'submission')
   if not state then return end
   if DECIDED[state] and state ~= 'rejected' or state == 'sending' then return state end
-  if state == 'in_doubt' and not resolved then return state end
+  if state == 'in_doubt' and not resolved then
+    -- a provider that takes each id once may be sent it again; it stays in doubt until then
+    return redis.call('HGET', key, 'resend') ~= 'idempotent' and state or nil
+  end
   submission_move(key, base, id, 'queued', now)
   submission_rest(key, base, id)
 end

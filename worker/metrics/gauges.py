@@ -6,7 +6,7 @@
     retry_budget_left{provider}            parked_calls{provider}
     waiting_calls{provider}                oldest_parked_seconds{provider}
     dlq_depth{provider}                    submissions{provider,state}
-    poller_lag_seconds{provider}
+    oldest_in_doubt_seconds{provider}      poller_lag_seconds{provider}
 
 Every worker shows the same numbers: take ``max by (provider)``. A number nobody knows is absent, not zero:
 zero tokens or an empty dead-letter list would be a statement.
@@ -42,8 +42,9 @@ class ProviderState:
         waiting: Calls that back off, or are not to run yet.
         oldest_parked: Seconds for which the one that waits longest has stood in line.
         dlq_depth: Dead letters.
-        submissions: Their number by state.
-        poller_lag: Seconds since the poller should have run; None without one.
+        submissions: Their number by state; none where nothing is submitted.
+        in_doubt: Seconds for which the first of those in doubt is; None where nothing is submitted.
+        poller_lag: Seconds for which nobody asked about some open submission; None as above.
     """
 
     provider: str
@@ -59,6 +60,7 @@ class ProviderState:
     oldest_parked: float = 0.0
     dlq_depth: int = 0
     submissions: Mapping[str, int] = field(default_factory=dict)
+    in_doubt: float | None = None
     poller_lag: float | None = None
 
 
@@ -103,7 +105,8 @@ _GAUGES: tuple[tuple[str, str, Callable[[ProviderState], float | None]], ...] = 
     ("waiting_calls", "Calls that back off, or are not to run yet.", lambda state: state.waiting),
     ("oldest_parked_seconds", "How long the oldest stands in line.", lambda state: state.oldest_parked),
     ("dlq_depth", "Dead letters.", lambda state: state.dlq_depth),
-    ("poller_lag_seconds", "How late the poller is.", lambda state: state.poller_lag),
+    ("oldest_in_doubt_seconds", "How long the oldest is in doubt.", lambda state: state.in_doubt),
+    ("poller_lag_seconds", "How long some open one was not asked about.", lambda state: state.poller_lag),
 )
 
 

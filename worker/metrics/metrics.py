@@ -101,9 +101,9 @@ class Metrics:
         """A call was given up."""
         self._letters(provider, code).inc()
 
-    def replayed(self, provider: str, outcome: str) -> None:
-        """A dead letter was tried again."""
-        self._replays(provider, outcome).inc()
+    def replayed(self, provider: str, outcome: str, count: int = 1) -> None:
+        """So many dead letters were tried again."""
+        self._replays(provider, outcome).inc(count)
 
     def cache_hit(self, provider: str, tier: str) -> None:
         """An answer came from the cache; *tier* is ``memory``, ``redis`` or ``stale``."""

@@ -1,0 +1,118 @@
+"""The storm over submissions: each arrives once or not at all, and whatever became of it, somebody knows.
+
+Three producers, one of them without our code now and then, submit 200 slips at three desks, one for each way
+out of a doubt, many of them several times under one key. Workers and Valkey are killed, connections are
+reset, messages come twice, and the desks act and hang up, act and fail, say nothing, throttle, or are not
+there. Celery alone submits the same to desks of its own meanwhile, with late acks and with early ones.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import Any
+
+from tests.chaos.columns import alone, ours, table
+from tests.chaos.desk import Desk
+from tests.chaos.endings import wrong
+from tests.chaos.found import endings
+from tests.chaos.handed_in import HandedIn
+from tests.chaos.handed_in_alone import KINDS, Alone
+from tests.chaos.invariants import Watch
+from tests.chaos.load import Load
+from tests.chaos.plan import Submitting
+from tests.chaos.slips import Send, sends, slips
+from tests.chaos.storm import Storm
+from tests.chaos.submits import TASKS
+from tests.chaos.talk import broken, say
+from tests.chaos.weather import Weather
+from tests.fleet import Ground
+from worker.keys import keys
+
+__all__ = ["run"]
+
+SHOWN, AWHILE = 5, 5.0
+
+QUIET = 5.0
+"""Seconds without a word after which Celery alone will not say any more."""
+
+
+def run(plan: Submitting, *, chance: int | None = None) -> bool:
+    """Both sides through the storm of *plan*; whether ours held. *chance* plays the same dice again."""
+    seed = random.SystemRandom().randrange(10**6) if chance is None else chance
+    made = slips(plan.calls, tuple(TASKS))
+    wishes = sends(made)
+    say("", f"{plan.calls:,} submissions, {plan.rate:g} in each second; ours are wished for "
+        f"{sum(map(len, wishes)):,} times by {len(wishes)} producers (chance {seed})")  # fmt: skip
+    desks = {name: Desk(name, latency=plan.latency, once=name == "idempotent") for name in (*TASKS, *KINDS)}
+    with ExitStack() as within:
+        ground = within.enter_context(Ground(appendfsync="always", players=desks.values()))
+        narrows = within.enter_context(HandedIn(ground, plan, random.Random(seed)))
+        celery = within.enter_context(Alone(ground, plan))
+        watches = [within.enter_context(Watch(ground.client, keys(name))) for name in TASKS]
+        loads = [Load(part, narrows.enqueue, rate=len(part) / plan.lasts) for part in wishes]
+        theirs = Load(made, celery.enqueue, rate=plan.rate)
+        everyone: list[Load[Any]] = [*loads, theirs]
+        for each in everyone:
+            each.start()
+        storm = Storm(
+            plan=plan, valkey=ground.valkey, stacks=(narrows.stack, celery.stack), chance=random.Random(seed)
+        )
+        weather = Weather(ground.sandbox, desks, every=plan.weather, chance=random.Random(seed))
+        with weather:
+            storm.rage(told=lambda text: say(f"{text}  arrived: {_arrived(desks)}"))
+            for load in loads:
+                load.join(AWHILE)
+        drain(plan, loads, narrows, celery)
+        for each in everyone:
+            each.stop()
+        taken = {each for load in loads for each in load.taken}
+        ends = endings(made, wishes, narrows.ids, desks)
+        columns = [ours(name, ends) for name in TASKS] + [
+            alone(f"{kind} acks", [slip.note for slip in made if slip.task_id in theirs.taken],
+                  celery.told(kind, made), desks[kind].arrived)
+            for kind in KINDS
+        ]  # fmt: skip
+        left, held = narrows.left, celery.held("late")
+    say(
+        "", table(*columns), f"done on each side: {storm.happened}, copies of messages: {narrows.copies.made}"
+    )
+    say(
+        f"weather: {dict(weather.seen)}",
+        f"lost by a service without our code, and sent again: {narrows.again}",
+    )
+    say(f"late acks: {held} lie unacknowledged until the visibility timeout of an hour")
+    for ending in [each for each in ends if each.faults()][:SHOWN]:
+        say(f"{', '.join(ending.faults())}: {ending}")
+    unlawful = [text for watch in watches for text in watch.broken]
+    say(*unlawful[:SHOWN])
+    return not broken(
+        {
+            **wrong(ends),
+            "wishes were not taken": sum(map(len, wishes)) - len(taken),
+            "calls were in two places, or none": len(unlawful),
+            "looks at the indexes were missed altogether": sum(not watch.looks for watch in watches),
+            **{f"left: {place}": count for place, count in left.items()},
+        }
+    )
+
+
+def drain(plan: Submitting, loads: Iterable[Load[Send]], narrows: HandedIn, celery: Alone) -> None:
+    """Until nothing of ours is open and Celery alone is quiet, or the time is up."""
+    deadline = time.monotonic() + plan.drain
+    ended, since = celery.ended, time.monotonic()
+    while time.monotonic() < deadline:
+        narrows.send_again()
+        if (now := celery.ended) != ended:
+            ended, since = now, time.monotonic()
+        quiet = time.monotonic() > since + QUIET
+        if all(load.done for load in loads) and quiet and not narrows.left:
+            return
+        time.sleep(0.5)
+
+
+def _arrived(desks: dict[str, Desk]) -> dict[str, int]:
+    """How much came to each desk."""
+    return {name: desk.arrived.total() for name, desk in desks.items()}
