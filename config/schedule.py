@@ -13,7 +13,7 @@ def schedule() -> dict[str, dict[str, Any]]:
     """Beat's entries; a tick that was missed is not made up for, so each message soon expires."""
     return {
         "poll-service-requests": {
-            "task": "upkeep.poll_service_requests",
+            "task": "nyc311.poll_service_requests",
             "schedule": 3600.0,
             "options": {"queue": UPKEEP, "expires": 3300.0},
         },

@@ -25,7 +25,7 @@ __all__ = ["poll_service_requests", "resume_polling"]
 CHECK = "check_service_request"
 
 
-@app.task(name="upkeep.poll_service_requests")
+@app.task(name="nyc311.poll_service_requests")
 def poll_service_requests(provider: str | None = None, *, resume: bool = False) -> dict[str, Any]:
     """Ask about the open submissions of one provider, or start that for each.
 

@@ -26,7 +26,7 @@ from redis import Redis
 
 from config.queues import UPKEEP
 from config.settings import settings
-from tests.sandbox import Player, Sandbox
+from tests.sandbox import TOKEN, Player, Sandbox
 from worker import registry
 from worker.application import _configuration, app
 from worker.engine import engine
@@ -53,7 +53,7 @@ class Ground:
     """What every fleet of a test session stands on.
 
     Args:
-        players: Providers of the sandbox beside NYC Open Data.
+        players: Providers of the sandbox beside NYC Open Data and NYC 311.
         appendfsync: How soon the state's writes are on disk.
 
     Attributes:
@@ -95,7 +95,8 @@ class Ground:
     def env(self) -> dict[str, str]:
         """The settings that lead here."""
         played = [player.name for player in self._players if player.name in registry.names()]
-        names = [self.sandbox.nyc_open_data.name, *played]
+        city = self.sandbox.nyc311.name
+        names = [self.sandbox.nyc_open_data.name, city, *played]
         bases = {
             f"NARROWS_PROVIDERS__{name.upper()}__BASE_URL": self.sandbox.base_url(name) for name in names
         }
@@ -106,6 +107,7 @@ class Ground:
             "NARROWS_LOG_FORMAT": "json",
             "NARROWS_SWEEP_INTERVAL": "0.5",
             **bases,
+            f"NARROWS_PROVIDERS__{city.upper()}__API_KEY": TOKEN,
         }
 
     def client(self) -> Redis:

@@ -28,6 +28,7 @@ from worker.lease import Lease
 from worker.letter import letter_of
 from worker.letter_filter import failed_at
 from worker.scripts import script
+from worker.unroutable import UNROUTABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,7 +45,12 @@ MOST = 5000
 HEAVY = 16_000_000
 """Bytes of letters after which an object is closed: it is built in memory."""
 
-PAGE = 50
+WIDE = 20_000
+"""Letters looked at after which an object is closed: to take few out from far apart is slow, in one step."""
+
+PAGE, UNROUTABLE_PAGE = 500, 20
+"""Letters read at a time; unroutable ones may hold a megabyte each."""
+
 LEASE = 90.0
 """Seconds: longer than a storage may take for an object."""
 
@@ -100,6 +106,7 @@ class Exporter:
     ) -> None:
         self._redis, self._at, self._storage = redis, keys(provider), storage
         self._letters = DeadLetters(redis, provider)
+        self._page = UNROUTABLE_PAGE if provider == UNROUTABLE else PAGE
         # two exports would write some letters twice
         self._lease = Lease(redis, self._at.exporting, seconds=LEASE)
         self._by, self._keep, self._told = by, keep, told
@@ -149,19 +156,23 @@ class Exporter:
         ids = (str(letter_of(raw).get("id", "")) for raw in raws)
         flat = [value for pair in zip(raws, ids, strict=True) for value in pair]
         names = [self._at.dlq, self._at.audit]
-        return int(script("letters_remove")(self._redis, names, ["", self._by, ACTION, -1, *flat]))
+        near = self._done.looked + self._page - self._done.removed  # none of them is behind that
+        return int(script("letters_remove")(self._redis, names, ["", self._by, ACTION, near, *flat]))
 
     def _bundles(self, wanted: Callable[[Mapping[str, Any]], bool]) -> Iterator[list[bytes]]:
         """The letters of one object after the other."""
         bundle: dict[bytes, None] = {}  # some may come twice when others take letters out meanwhile
-        size = 0
-        for page in self._letters.pages(PAGE):
+        size = first = 0
+        for page in self._letters.pages(self._page):
             for raw in page:
                 if not wanted(letter_of(raw)):
                     continue
-                if len(bundle) == MOST or (bundle and size + len(raw) > HEAVY):
+                wide = self._done.looked - first >= WIDE
+                if bundle and (wide or len(bundle) == MOST or size + len(raw) > HEAVY):
                     yield list(bundle)
                     bundle, size = {}, 0
+                if not bundle:
+                    first = self._done.looked
                 bundle[raw] = None
                 size += len(raw)
             self._done.looked += len(page)

@@ -34,8 +34,12 @@ LOTS_AT = keys(fetch_permits.operation.provider.name)
 
 PROGRAM = """
 import json, os, sys
+import celery.backends.redis, kombu.transport.redis, redis.client
 from tests.acceptance.providers import echo
 from tests.mortal import die_at
+from worker.engine import engine
+echo.operation.checked((1,), {})  # all that loads without a connection is loaded once, not in each child
+engine().records("steady"), echo.app.amqp.queues, echo.app.backend
 options, most = json.loads(sys.argv[1]), int(sys.argv[2])
 places = "worker/publishing.py:_send_recorded", "worker/record.py:write", "worker/record.py:_enqueue"
 for number in range(1, most):

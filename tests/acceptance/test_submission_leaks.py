@@ -5,19 +5,20 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Self
-from urllib.request import Request, urlopen
+from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from celery import Celery
 from redis import Redis
 
 from tests.acceptance import private
+from tests.acceptance.canaries import CANARIES, OWN_KEY, PERSON, leaked
+from tests.acceptance.onlookers import Events, contents, page
 from tests.acceptance.private import PRIVATE, Gossip, confide, insist, tell
 from tests.fleet import Fleet, Ground, until
 from worker import registry
@@ -26,34 +27,7 @@ from worker.cli.root import run
 from worker.engine import engine
 from worker.errors import NarrowsError
 
-PERSON = {
-    "name": "canaryname7d41",
-    "phone": "2125550147901",
-    "email": "canarymail7d41@example.org",
-    "street": "77 Canarystreet7d41",
-    "key": "canarykey7d41",
-}
-OWN_KEY = "canarycredential7d41"
-"""With which the provider knows us."""
-
-CANARIES = ("canaryname7d41", "2125550147901", "canarymail7d41", "Canarystreet7d41", "canarykey7d41", OWN_KEY)
-NUMBERED = "reference-7d41-{}"
-
-
-def forms(canary: str) -> list[bytes]:
-    """The canary as it stands, and as it may stand in base64, in any of its three places."""
-    inside = [base64.b64encode(b"\0" * shift + canary.encode() + b"\0" * 3)[4:-4] for shift in range(3)]
-    return [canary.encode(), *(each[:-4] for each in inside)]
-
-
-FORMS = [form for canary in CANARIES for form in forms(canary)]
-
-
-def leaked(text: str | bytes) -> list[str]:
-    """What of the private things stands in *text*, and around where."""
-    raw = text if isinstance(text, bytes) else text.encode()
-    found = [(form, raw.find(form)) for form in FORMS if form in raw]
-    return [repr(raw[max(0, at - 120) : at + len(form) + 40]) for form, at in found]
+API_KEY = "NARROWS_PROVIDERS__PRIVATE__API_KEY"
 
 
 @dataclass
@@ -66,34 +40,6 @@ class Seen:
     def note(self, place: str, text: object) -> None:
         """Somebody saw *text* there."""
         self.places.setdefault(place, []).append(text if isinstance(text, str) else repr(text))
-
-
-class Events:
-    """All of Celery's events, as whoever listens gets them."""
-
-    def __init__(self) -> None:
-        self.caught: list[dict[str, Any]] = []
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(10.0)
-
-    def of(self, task_id: str) -> set[str]:
-        """The kinds of events of one task."""
-        return {event["type"] for event in self.caught if event.get("uuid") == task_id}
-
-    def _run(self) -> None:
-        with app.connection() as connection:
-            receiver = app.events.Receiver(connection, handlers={"*": self.caught.append})
-            while not self._stop.is_set():
-                with suppress(TimeoutError):
-                    receiver.capture(limit=None, timeout=0.5, wakeup=False)
 
 
 @pytest.fixture(scope="module")
@@ -116,10 +62,9 @@ def workers(here: Ground) -> Iterator[Fleet]:
     env = {
         "NARROWS_CLAIM_LEASE": "2",
         "NARROWS_LOG_LEVEL": "DEBUG",
-        "NARROWS_PROVIDERS__PRIVATE__API_KEY": OWN_KEY,
+        API_KEY: OWN_KEY,
     }
     with Fleet(here, workers=2, flower=True, env=env, include=private.__name__) as fleet:
-        fleet.programs._log_level = "DEBUG"
         until(lambda: page(fleet, "/api/workers") != "{}", 15.0)
         yield fleet
 
@@ -241,55 +186,10 @@ def look(seen: Seen, here: Ground, workers: Fleet) -> None:
     seen.note("logs", workers.logs)
     for server in (here.valkey, here.cache):
         with server.client() as client:
-            for key, values in contents(client):
+            for key, values in contents(client, PRIVATE.name):
                 seen.note("key names", key)
                 for value in values:
                     seen.note("redis", f"{key} {value}")
-
-
-def contents(client: Redis) -> Iterator[tuple[str, list[str]]]:
-    """Every key with all that it holds, but for messages and a letter's arguments."""
-    for raw in client.scan_iter(count=1000):
-        key = raw.decode()
-        values = [value for name, value in pieces(client, key) if not may_hold(key, name)]
-        yield key, [letter_without_arguments(value) if key.startswith("dlq:") else value for value in values]
-
-
-def may_hold(key: str, name: str) -> bool:
-    """Whether a payload may stand there: in the field of a record, or in a message of the broker."""
-    return (":call:" in key and name == "message") or key in {PRIVATE.name, "unacked"}
-
-
-def letter_without_arguments(raw: str) -> str:
-    """A dead letter as everybody may read it."""
-    letter = json.loads(raw)
-    return json.dumps({name: value for name, value in letter.items() if name not in {"args", "kwargs"}})
-
-
-def pieces(client: Redis, key: str) -> Iterable[tuple[str, str]]:
-    """Name and value of each thing under *key*, whatever its type."""
-    read: Mapping[bytes, Callable[[], Any]] = {
-        b"string": lambda: {b"": client.get(key) or b""},
-        b"hash": lambda: client.hgetall(key),
-        b"list": lambda: dict(enumerate(client.lrange(key, 0, -1))),
-        b"set": lambda: dict(enumerate(client.smembers(key))),
-        b"zset": lambda: dict(enumerate(client.zrange(key, 0, -1))),
-        b"stream": lambda: {name: repr(fields).encode() for name, fields in client.xrange(key)},
-    }
-    found = read[client.type(key)]()
-    for name, value in found.items():
-        text = name.decode() if isinstance(name, bytes) else ""
-        yield text, text + " " + value.decode("utf-8", "backslashreplace")
-
-
-def page(fleet: Fleet, path: str) -> str:
-    """What Flower shows at *path* to somebody whom it knows."""
-    request = Request(fleet.stack.addresses["flower"] + path)  # noqa: S310 - loopback
-    user = base64.b64encode(fleet.programs.flower_auth.encode()).decode()
-    request.add_header("Authorization", f"Basic {user}")
-    with urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
-        body: bytes = answer.read()
-    return body.decode()
 
 
 def test_each_ended_as_it_was_to_end(seen: Seen) -> None:

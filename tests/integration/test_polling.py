@@ -473,7 +473,7 @@ def test_what_is_left_goes_on_in_a_new_message(
     assert found["ended"] == "later"
     assert 0 < found["asked"] < 12
     (message,) = ground.state.lrange("upkeep", 0, -1)
-    assert json.loads(message)["headers"]["task"] == "upkeep.poll_service_requests"
+    assert json.loads(message)["headers"]["task"] == "nyc311.poll_service_requests"
     assert ground.round
     assert not ground.held
 

@@ -338,6 +338,16 @@ def test_who_is_killed_before_the_result_is_told_says_it_again(here: Quay) -> No
     assert audited(here) == [("ann", "resolve accepted", ("one",))]
 
 
+def test_whoever_is_killed_at_whatever_line_leaves_nothing_half_way(here: Quay) -> None:
+    """In doubt with its letter, or decided without; said again, it is done, and done once."""
+    command = [sys.executable, "-m", "tests.integration.resolving", here.url]
+    tried = subprocess.run(command, cwd=CHECKOUT, check=True, timeout=120, capture_output=True, text=True)
+
+    found = json.loads(tried.stdout)
+    assert [each["problems"] for each in found.values()] == [[], [], []]
+    assert min(each["lines"] for each in found.values()) > 20
+
+
 def test_results_that_are_away_leave_the_decision_standing(
     here: Quay, capsys: pytest.CaptureFixture[str]
 ) -> None:

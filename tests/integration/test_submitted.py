@@ -9,14 +9,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from celery import states
+from celery.result import AsyncResult
 from prometheus_client import CollectorRegistry, generate_latest
 
+from config.settings import settings
 from tests.integration.conftest import HeldClock
 from tests.integration.deployment import CHECKOUT, NAME
 from tests.integration.quay import CANARY, QUAY, Quay, declared
 from worker.cli.notes import notes_on
 from worker.concerns import concerns
 from worker.doctor import examine
+from worker.engine import engine
 from worker.keys import keys
 from worker.metrics.gauges import Gauges
 from worker.record import Records
@@ -231,7 +235,7 @@ ASKS = """
 import json, sys
 from worker import find_submission
 told = find_submission(*json.loads(sys.argv[1]))
-heavy = {"tasks", "requests", "prometheus_client", "cryptography", "fsspec"} & set(sys.modules)
+heavy = {"tasks", "requests", "prometheus_client", "fsspec", "typer"} & set(sys.modules)
 print(json.dumps({"told": told, "heavy": sorted(heavy)}))
 """
 
@@ -264,6 +268,37 @@ def test_another_service_asks_for_a_submission_by_its_id(here: Quay) -> None:
     assert waiting == {"told": {**told, "state": "pending_external"}, "heavy": []}
     assert accepted["told"]["state"] == "accepted"
     assert CANARY not in str(accepted)
+
+
+@pytest.fixture
+def ours(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process's own engine has the deployment in its environment, too."""
+    monkeypatch.setenv("NARROWS_STATE_URL", redis_url)
+    settings.cache_clear()
+    engine.cache_clear()
+    yield
+    settings.cache_clear()
+    engine.cache_clear()
+
+
+@pytest.mark.usefixtures("ours")
+def test_a_submission_that_waits_tells_its_callers_that_it_is_pending(here: Quay) -> None:
+    """In its result's ``info``, and beside it; once it is in doubt, that."""
+    here.queued("q1")
+    report, claim = here.begin("q1")[1:]
+    here.quay.finish(
+        report, claim, "retry", wait=60.0, attempt=1, reason="upstream_error", submission="queued"
+    )
+    here.waiting("d1")
+
+    pending, doubted = (AsyncResult(name, app=here.app) for name in ("q1", "d1"))
+
+    told = {"submission_id": "q1", "external_id": None, "external_status": None, "agency": "DOT"}
+    assert pending.state == states.RETRY
+    assert pending.info.submission == {**told, "state": "pending_external"}
+    assert pending.backend.get_task_meta("q1")["waiting"]["submission"] == pending.info.submission
+    assert doubted.info.submission["state"] == "in_doubt"
+    assert CANARY not in f"{pending.info!r} {pending.backend.get_task_meta('q1')}"
 
 
 def test_another_service_need_not_know_the_provider(here: Quay) -> None:

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 from celery import states
-from celery.result import AsyncResult
 from pydantic import SecretStr
 
 from config.settings import ProviderSettings
 from tests.integration.conftest import HeldClock
 from tests.integration.deployment import NAME, Deployment, letter
-from tests.integration.quay import CANARY, Quay, declared
+from tests.integration.quay import Quay, declared
 from worker.claim import Claim
 from worker.cli.desk import Desk
 from worker.deadletters import iso
@@ -476,25 +475,6 @@ def test_a_submission_that_a_person_must_decide_on_says_with_which_command(
 
     assert found.state == ("dead letter" if buried else "finished")
     assert str(found).endswith(" · in doubt, a person decides: narrows submission resolve d1")
-
-
-def test_a_submission_that_waits_tells_its_callers_that_it_is_pending(quay: Quay) -> None:
-    """In its result's ``info``, and beside it; once it is in doubt, that."""
-    quay.queued("q1")
-    report, claim = quay.begin("q1")[1:]
-    quay.quay.finish(
-        report, claim, "retry", wait=60.0, attempt=1, reason="upstream_error", submission="queued"
-    )
-    quay.waiting("d1")
-
-    pending, doubted = (AsyncResult(name, app=quay.app) for name in ("q1", "d1"))
-
-    told = {"submission_id": "q1", "external_id": None, "external_status": None, "agency": "DOT"}
-    assert pending.state == states.RETRY
-    assert pending.info.submission == {**told, "state": "pending_external"}
-    assert pending.backend.get_task_meta("q1")["waiting"]["submission"] == pending.info.submission
-    assert doubted.info.submission["state"] == "in_doubt"
-    assert CANARY not in f"{pending.info!r} {pending.backend.get_task_meta('q1')}"
 
 
 def test_a_call_that_is_no_submission_says_nothing_of_one(here: Deployment) -> None:

@@ -38,7 +38,7 @@ _STATUSES: Mapping[int, Verdict] = {
     429: "throttled",
 }
 _RANGES: Mapping[int, Verdict] = {2: "ok", 4: "rejected", 5: "unavailable"}
-_CODES = ("errorCode", "error_code", "code", "error")
+_CODES = ("errorCode", "error_code", "code", "error", "Code", "Error")
 _TOKEN = re.compile(r"\d{1,6}|(?=[A-Za-z0-9_.-]*[A-Za-z])[A-Za-z0-9_.-]{1,64}")
 
 

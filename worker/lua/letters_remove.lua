@@ -9,7 +9,7 @@ ARGV        now ("" for this server's clock), who removes them, why (action of t
 
 returns  how many were there
 
-O(n) in the page, and one walk through the list to it. Caller: worker/deadletters.py. Undo: none.
+O(n) in the page, and one walk through the list to it. Callers: worker/deadletters.py, worker/exporting.py. Undo: none.
 ]]
 
 local wanted, missing = {}, 0
