@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from worker.engine import Engine
     from worker.record import Found
+    from worker.task import GuardedTask
 
 __all__ = ["Reconciler"]
 
@@ -142,10 +143,8 @@ class Reconciler:
         return None
 
     def _adopt(self, name: str, orphan: Found) -> None:
-        if orphan.kind == "poison":
-            self._bury(name, orphan)
-        elif orphan.kind == "doubt":
-            self._doubt(name, orphan)
+        if orphan.kind in {"poison", "doubt"}:
+            self._decide(name, orphan)
         elif self._answered(orphan):
             self._engine.records(name).cancel(orphan.task_id)
         else:
@@ -168,31 +167,37 @@ class Reconciler:
             except connection.channel_errors:
                 return 0
 
-    def _doubt(self, name: str, orphan: Found) -> None:
-        """See to a submission that was lost with its worker, perhaps after it was sent."""
+    def _decide(self, name: str, orphan: Found) -> None:
+        """See to a call that is not simply published again; it is claimed for us."""
         message, _ = thawed(orphan.message)
-        submits = self._app.tasks[message.headers["task"]].operation.submission or Submits()
-        claim = Claim(home=name, task_id=orphan.task_id, token=orphan.token, submits=submits)
-        gate = self._engine.gateway(name).gate
+        task = self._app.tasks.get(message.headers["task"])
+        if task is None:  # the claim's lease runs out, and a worker that knows it does this
+            extra = {"integration.provider": name, "task_id": orphan.task_id}
+            logger.warning("call left to a newer worker", extra=extra)
+            return
+        claim = Claim(home=name, task_id=orphan.task_id, token=orphan.token)
+        if orphan.kind == "poison":
+            why = WorkerLost(f"{task.name}: its worker was lost too often")
+            self._bury(task, claim, orphan, why)
+        else:
+            claim.submits = task.operation.submission or Submits()
+            self._doubt(task, claim, orphan)
+
+    def _doubt(self, task: GuardedTask, claim: Claim, orphan: Found) -> None:
+        """Have the provider asked, or a person, what became of it: it may have been sent when it was lost."""
+        gate, submits = self._engine.gateway(claim.home).gate, claim.submits or Submits()
         if self._answered(orphan):
             gate.finish(None, claim, "end", submission="accepted")
         elif submits.verify is not None:
             gate.finish(None, claim, "wait", wait=submits.after, reason="in_doubt", submission="in_doubt")
             logger.warning("submission in doubt", extra={"task_id": orphan.task_id})
         else:
-            why = CallInDoubt(f"{name}: its worker was lost when it may have been sent")
-            self._give_up(orphan, claim, why)
+            why = CallInDoubt(f"{claim.home}: its worker was lost when it may have been sent")
+            self._bury(task, claim, orphan, why)
 
-    def _bury(self, name: str, orphan: Found) -> None:
-        """Give up a call that took its worker down too often."""
-        message, _ = thawed(orphan.message)
-        claim = Claim(home=name, task_id=orphan.task_id, token=orphan.token)
-        why = WorkerLost(f"{message.headers['task']}: its worker was lost too often")
-        self._give_up(orphan, claim, why)
-
-    def _give_up(self, orphan: Found, claim: Claim, why: NarrowsError) -> None:
+    def _bury(self, task: GuardedTask, claim: Claim, orphan: Found, why: NarrowsError) -> None:
+        """Give up a call whose worker cannot."""
         message, _ = thawed(orphan.message)
         args, kwargs, _ = message.body
-        task = self._app.tasks[message.headers["task"]]
         self._app.backend.mark_as_failure(orphan.task_id, why, request=request_of(orphan.message))
         self._engine.runner.bury(task, claim, why, args, kwargs, message.headers)

@@ -39,6 +39,10 @@ RELEASED_AT_ONCE = 50
 BATCH = 200
 """Calls of each kind that one sweep takes, so that no script holds Redis for long."""
 
+DENIED = 86_400_000
+"""Milliseconds for which a call is known that its caller was told is not enqueued: the broker may have its
+message all the same, and take long to hand it out."""
+
 _OPEN = "it may run all the same; the same task_id enqueues it once"
 
 FATAL_LOSSES = 3
@@ -187,19 +191,19 @@ class Records:
     def undone(self, task_id: str) -> str:
         """What became of a call that could not be enqueued whole: taken back, or in the open."""
         try:
-            self.cancel(task_id)
+            self.cancel(task_id, linger=DENIED)
         except StateUnavailable:
             return _OPEN
         return "nothing was enqueued"
 
-    def cancel(self, task_id: str) -> tuple[str, bytes]:
-        """The state that the call was in, ``""`` for none; no copy of it will start from now on.
+    def cancel(self, task_id: str, *, linger: int = LINGER) -> tuple[str, bytes]:
+        """The state that the call was in, ``""`` for none; no copy of it will start for *linger* ms.
 
         With it the message of a call that will not run, so that who waits for it can be told.
         """
         try:
             names = [*self._indexes, self.keys.lot, self.keys.call(task_id)]
-            state, message = script("cancel")(self._line, names, [task_id, LINGER, self.keys.submissions])
+            state, message = script("cancel")(self._line, names, [task_id, linger, self.keys.submissions])
         except RedisError as gone:
             raise StateUnavailable from gone
         return state.decode(), message

@@ -79,14 +79,20 @@ WAYS: Mapping[str, Way] = {
     "truncated, trusted": Way(
         task=hand_in, note="truncated", before=("submit",), steps=("work", "release", "work")
     ),
-    "unheard, asked": Way(
-        task=file, note="unheard", before=("submit",), steps=("work", "release", "work")
-    ),
+    "unheard, asked": Way(task=file, note="unheard", before=("submit",), steps=("work", "release", "work")),
     "refused": Way(
-        task=report, note="refused", before=("submit",), steps=("work at nobody's", "release", "work"), ends=DOUBT
+        task=report,
+        note="refused",
+        before=("submit",),
+        steps=("work at nobody's", "release", "work"),
+        ends=DOUBT,
     ),
     "throttled": Way(
-        task=report, note="throttled", before=("submit",), steps=("work", "pause", "release", "work"), ends=DOUBT
+        task=report,
+        note="throttled",
+        before=("submit",),
+        steps=("work", "pause", "release", "work"),
+        ends=DOUBT,
     ),
     "lost": Way(task=report, note="accepted", before=("submit", "lose"), steps=("sweep",), ends=DOUBT),
     "lost, asked": Way(
@@ -114,9 +120,7 @@ WAYS: Mapping[str, Way] = {
 
 def point_at(valkey: str, desk: str) -> None:
     """Have this process work for the fleet whose everything is the database at *valkey*."""
-    bases = {
-        f"NARROWS_PROVIDERS__{each.name.upper()}__BASE_URL": f"{desk}/{each.name}" for each in PROVIDERS
-    }
+    bases = {f"NARROWS_PROVIDERS__{each.name.upper()}__BASE_URL": f"{desk}/{each.name}" for each in PROVIDERS}
     roles = ("BROKER", "STATE", "RESULT", "CACHE")
     Ground._point({**{f"NARROWS_{role}_URL": valkey for role in roles}, **bases})
 
