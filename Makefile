@@ -83,7 +83,7 @@ bench: $(STAMP) ## Measure side by side and write bench/latest.json
 	@$(BIN)/python -m bench
 
 .PHONY: chaos
-chaos: $(STAMP) ## Kill workers and Valkey while calls run and wait (CHAOS=short for a minute of it)
+chaos: $(STAMP) ## Kill workers and Valkey while calls run, wait and submit (CHAOS=short for two minutes)
 	@$(BIN)/python -m pytest -m chaos tests/chaos
 
 .PHONY: browser

@@ -1,4 +1,4 @@
-"""NYC 311 as the acceptance tests see it: what is reported, what has arrived, and a clean desk between tests."""
+"""NYC 311 as the acceptance tests see it: what is reported, what arrived, and a clean desk between tests."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from tests.acceptance.fault_lines import MODULES
 from worker.stack.embedded import EmbeddedValkey
 
 ROOT = Path(__file__).resolve().parents[2]
+ERR = open("/tmp/h6/err", "w")
 LANES, SOME = 4, 200
 
 
@@ -44,7 +45,7 @@ class Killing:
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=ERR,
             text=True,
         )
         assert self._process.stdout is not None

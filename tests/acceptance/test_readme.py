@@ -19,7 +19,7 @@ from typing import IO
 
 import pytest
 
-from tests.sandbox import Sandbox
+from tests.sandbox import TOKEN, Sandbox
 from worker.stack.lifeline import Lifeline
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +51,8 @@ class Newcomer:
             **mine,
             "PATH": prefix + os.environ.get("PATH", os.defpath),
             "NARROWS_PROVIDERS__NYC_OPEN_DATA__BASE_URL": sandbox.base_url("nyc_open_data"),
+            "NARROWS_PROVIDERS__NYC311__BASE_URL": sandbox.base_url("nyc311"),
+            "NARROWS_PROVIDERS__NYC311__API_KEY": TOKEN,
             "NARROWS_PROVIDERS__LIBRARY__BASE_URL": sandbox.base_url("stub"),
             "TESTS": CHEAP,
         }
@@ -167,7 +169,7 @@ def test_every_block_that_can_be_run_is_run() -> None:
 
     assert unmarked == []
     assert set(BLOCKS) == {
-        "demo", "tests", "service", "many", "stranger", "tasks/library.py", "library", "operate",
+        "demo", "tests", "service", "many", "submit", "stranger", "tasks/library.py", "library", "operate",
     }  # fmt: skip
 
 
@@ -186,6 +188,11 @@ def test_many_calls_at_once_are_enqueued_once(newcomer: Newcomer) -> None:
     assert first in PRINTED
     assert first.splitlines() == ["3 of 3 are new", "5 permits of the first"]
     assert again.splitlines() == ["0 of 3 are new", "5 permits of the first"]
+
+
+def test_what_is_submitted_twice_under_one_key_is_one_submission(newcomer: Newcomer) -> None:
+    """The block prints what the README says; run again, it is the same submission still."""
+    assert newcomer.run("submit") == newcomer.run("submit") == "accepted DOT True\n"
 
 
 def test_a_service_without_our_code_needs_none_of_it(newcomer: Newcomer, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tests.fleet import Fleet, Ground, until
 from worker import enqueue_many
 from worker.application import app
 from worker.engine import engine
-from worker.errors import ArgumentsInvalid, CallInDoubt, RequestInvalid
+from worker.errors import ArgumentsInvalid, CallInDoubt, ProviderUnavailable, RequestInvalid
 from worker.ledger import Ledger
 from worker.provider import Provider
 from worker.task import GuardedTask
@@ -125,13 +125,29 @@ def test_a_doubt_resolves_itself_where_the_provider_can_be_asked(clean: Ground, 
     assert DESKS[ASKED.name].arrived == {f"a {mode}": 1}
 
 
-@pytest.mark.parametrize("mode", ["truncate", "reset"])
+@pytest.mark.parametrize("mode", ["truncate", "reset", "garbage"])
 def test_a_provider_that_takes_each_once_is_sent_it_again(clean: Ground, mode: str) -> None:
     """With the same id, so that it knows it."""
     clean.sandbox.control.fault(TRUSTED.name, mode=mode, times=1)
     result = hand_in.delay(f"a {mode}")
     assert result.get(timeout=20)["state"] == "accepted"
     assert DESKS[TRUSTED.name].arrived == {f"a {mode}": 1}
+
+
+def test_what_such_a_provider_never_answers_is_in_doubt_and_may_be_replayed(clean: Ground) -> None:
+    """It took it each time and said that it failed: nothing is known of it, and nothing is doubled."""
+    clean.sandbox.control.fault(TRUSTED.name, mode="acted_error")
+    result = hand_in.delay("a fence")
+    with pytest.raises(ProviderUnavailable):
+        result.get(timeout=20)
+    ledger, letters = engine().ledger(TRUSTED.name), engine().dead_letters(TRUSTED.name)
+    until(lambda: (one := ledger.get(result.id)) and one.state == "in_doubt" and len(letters))
+    clean.sandbox.control.clear()
+    (raw,) = next(letters.pages())
+    assert letters.replay([raw], by="a test") == ["parked"]
+    until(lambda: (one := ledger.get(result.id)) and one.state == "accepted")
+    assert DESKS[TRUSTED.name].arrived == {"a fence": 1}
+    assert DESKS[TRUSTED.name].asked["a fence"] == 4
 
 
 @pytest.mark.parametrize(("task", "provider"), [(report, ONCE), (file, ASKED), (hand_in, TRUSTED)])

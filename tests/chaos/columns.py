@@ -50,28 +50,26 @@ def ours(name: str, endings: Iterable[Ending]) -> Column:
     )
 
 
-def alone(name: str, notes: Iterable[str], told: Mapping[str, str], arrived: Mapping[str, int]) -> Column:
+def alone(name: str, told: Mapping[str, str | None], arrived: Mapping[str, int]) -> Column:
     """A desk that Celery alone asked.
 
     Args:
         name: What it is called.
-        notes: All that was submitted.
-        told: How the task of each ended, where it did.
+        told: Of each note that was submitted how its task ended, or None.
         arrived: How often each came.
     """
-    all_notes = list(notes)
-    ends = [told.get(note) for note in all_notes]
+    ends = list(told.values())
     return Column(
         name=name,
-        submitted=len(all_notes),
+        submitted=len(told),
         accepted=ends.count("SUCCESS"),
         rejected=ends.count("FAILURE"),
         doubtful=0,
-        once=sum(arrived.get(note, 0) == 1 for note in all_notes),
-        more=sum(arrived.get(note, 0) > 1 for note in all_notes),
-        lied=sum(told.get(note) == "FAILURE" and arrived.get(note, 0) > 0 for note in all_notes),
-        silent=sum(note not in told for note in all_notes),
-        lost=sum(note not in told and not arrived.get(note, 0) for note in all_notes),
+        once=sum(arrived.get(note, 0) == 1 for note in told),
+        more=sum(arrived.get(note, 0) > 1 for note in told),
+        lied=sum(end == "FAILURE" and arrived.get(note, 0) > 0 for note, end in told.items()),
+        silent=ends.count(None),
+        lost=sum(end is None and not arrived.get(note, 0) for note, end in told.items()),
     )
 
 

@@ -24,7 +24,7 @@ __all__ = ["HandedIn"]
 
 AGAIN_AFTER = 4.0
 """Seconds after which a service without our code, that hears nothing and finds no record, sends again: its
-message was lost with a worker that had taken it, and had not yet written the record."""
+message may be lost, with a worker that had taken it and had not yet written the record."""
 
 
 class HandedIn:
@@ -32,7 +32,7 @@ class HandedIn:
 
     Attributes:
         ids: The task id of each wish that was taken, by the wish's own.
-        again: How often a message of a service without our code was lost, and sent again.
+        again: How often a service without our code heard nothing of what it sent, and sent it again.
     """
 
     def __init__(self, ground: Ground, plan: Submitting, chance: random.Random) -> None:

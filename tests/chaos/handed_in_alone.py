@@ -54,13 +54,13 @@ class Alone:
             for kind in KINDS
         ]
 
-    def told(self, kind: str, slips: Iterable[Slip]) -> dict[str, str]:
-        """``SUCCESS`` or ``FAILURE`` by note; nothing of those whose caller was never told."""
+    def told(self, kind: str, slips: Iterable[Slip]) -> dict[str, str | None]:
+        """``SUCCESS`` or ``FAILURE`` by note; None of those whose caller was never told."""
         made = list(slips)
         with Redis.from_url(self._broker) as redis:
             found: Any = redis.mget([f"celery-task-meta-{kind}-{slip.task_id}" for slip in made])
-        states = {slip.note: json.loads(raw)["status"] for slip, raw in zip(made, found, strict=True) if raw}
-        return {note: state for note, state in states.items() if state in OVER}
+        states = [json.loads(raw)["status"] if raw else None for raw in found]
+        return {slip.note: state if state in OVER else None for slip, state in zip(made, states, strict=True)}
 
     def held(self, kind: str) -> int:
         """How many of that kind lie unacknowledged in the broker."""

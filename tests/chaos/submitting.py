@@ -40,63 +40,74 @@ QUIET = 5.0
 
 
 def run(plan: Submitting, *, chance: int | None = None) -> bool:
-    """Both sides through the storm of *plan*; whether ours held. *chance* plays the same dice again."""
+    """Both sides through the storm of *plan*; whether ours held. *chance* throws the same dice again."""
     seed = random.SystemRandom().randrange(10**6) if chance is None else chance
     made = slips(plan.calls, tuple(TASKS))
     wishes = sends(made)
-    say("", f"{plan.calls:,} submissions, {plan.rate:g} in each second; ours are wished for "
-        f"{sum(map(len, wishes)):,} times by {len(wishes)} producers (chance {seed})")  # fmt: skip
+    say("", f"{plan.calls:,} submissions, {plan.rate:g} in each second; ours are wished for")
+    say(f"{sum(map(len, wishes)):,} times by {len(wishes)} producers (chance {seed})")
     desks = {name: Desk(name, latency=plan.latency, once=name == "idempotent") for name in (*TASKS, *KINDS)}
-    with ExitStack() as within:
-        ground = within.enter_context(Ground(appendfsync="always", players=desks.values()))
-        narrows = within.enter_context(HandedIn(ground, plan, random.Random(seed)))
-        celery = within.enter_context(Alone(ground, plan))
+    with (
+        Ground(appendfsync="always", players=desks.values()) as ground,
+        HandedIn(ground, plan, random.Random(seed)) as narrows,
+        Alone(ground, plan) as celery,
+        ExitStack() as within,
+    ):
         watches = [within.enter_context(Watch(ground.client, keys(name))) for name in TASKS]
         loads = [Load(part, narrows.enqueue, rate=len(part) / plan.lasts) for part in wishes]
         theirs = Load(made, celery.enqueue, rate=plan.rate)
         everyone: list[Load[Any]] = [*loads, theirs]
-        for each in everyone:
-            each.start()
-        storm = Storm(
-            plan=plan, valkey=ground.valkey, stacks=(narrows.stack, celery.stack), chance=random.Random(seed)
-        )
-        weather = Weather(ground.sandbox, desks, every=plan.weather, chance=random.Random(seed))
-        with weather:
-            storm.rage(told=lambda text: say(f"{text}  arrived: {_arrived(desks)}"))
-            for load in loads:
-                load.join(AWHILE)
+        rage(plan, ground, desks, narrows, celery, everyone, seed)
         drain(plan, loads, narrows, celery)
-        for each in everyone:
-            each.stop()
-        taken = {each for load in loads for each in load.taken}
+        for load in everyone:
+            load.stop()
         ends = endings(made, wishes, narrows.ids, desks)
-        columns = [ours(name, ends) for name in TASKS] + [
-            alone(f"{kind} acks", [slip.note for slip in made if slip.task_id in theirs.taken],
-                  celery.told(kind, made), desks[kind].arrived)
-            for kind in KINDS
-        ]  # fmt: skip
+        sent = [slip for slip in made if slip.task_id in theirs.taken]
+        columns = [ours(name, ends) for name in TASKS]
+        columns += [alone(f"{kind} acks", celery.told(kind, sent), desks[kind].arrived) for kind in KINDS]
         left, held = narrows.left, celery.held("late")
-    say(
-        "", table(*columns), f"done on each side: {storm.happened}, copies of messages: {narrows.copies.made}"
-    )
-    say(
-        f"weather: {dict(weather.seen)}",
-        f"lost by a service without our code, and sent again: {narrows.again}",
-    )
-    say(f"late acks: {held} lie unacknowledged until the visibility timeout of an hour")
+    say("", table(*columns), f"copies of messages: {narrows.copies.made}")
+    say(f"sent again by a service without our code that heard nothing: {narrows.again}")
+    say(f"late acks: {held} messages lie unacknowledged until the visibility timeout of an hour")
     for ending in [each for each in ends if each.faults()][:SHOWN]:
         say(f"{', '.join(ending.faults())}: {ending}")
-    unlawful = [text for watch in watches for text in watch.broken]
-    say(*unlawful[:SHOWN])
-    return not broken(
-        {
-            **wrong(ends),
-            "wishes were not taken": sum(map(len, wishes)) - len(taken),
-            "calls were in two places, or none": len(unlawful),
-            "looks at the indexes were missed altogether": sum(not watch.looks for watch in watches),
-            **{f"left: {place}": count for place, count in left.items()},
-        }
+    untaken = sum(map(len, wishes)) - sum(len(load.taken) for load in loads)
+    still = {f"left: {place}": count for place, count in left.items()}
+    return not broken({**wrong(ends), **unlawful(watches), "wishes were not taken": untaken, **still})
+
+
+def rage(
+    plan: Submitting,
+    ground: Ground,
+    desks: dict[str, Desk],
+    narrows: HandedIn,
+    celery: Alone,
+    loads: list[Load[Any]],
+    seed: int,
+) -> None:
+    """All at once, until the last blow fell and everybody had time to submit."""
+    storm = Storm(
+        plan=plan, valkey=ground.valkey, stacks=(narrows.stack, celery.stack), chance=random.Random(seed)
     )
+    for load in loads:
+        load.start()
+    with Weather(ground.sandbox, desks, every=plan.weather, chance=random.Random(seed)) as weather:
+        storm.rage(
+            told=lambda text: say(f"{text}  arrived: {sum(d.arrived.total() for d in desks.values())}")
+        )
+        for load in loads:
+            load.join(AWHILE)
+    say(f"done on each side: {storm.happened}", f"weather: {dict(weather.seen)}")
+
+
+def unlawful(watches: Iterable[Watch]) -> dict[str, float]:
+    """What was seen in the indexes and should not have been."""
+    seen = list(watches)
+    say(*[text for watch in seen for text in watch.broken][:SHOWN])
+    return {
+        "calls were in two places, or none": sum(len(watch.broken) for watch in seen),
+        "looks at the indexes were missed altogether": sum(not watch.looks for watch in seen),
+    }
 
 
 def drain(plan: Submitting, loads: Iterable[Load[Send]], narrows: HandedIn, celery: Alone) -> None:
@@ -113,6 +124,5 @@ def drain(plan: Submitting, loads: Iterable[Load[Send]], narrows: HandedIn, cele
         time.sleep(0.5)
 
 
-def _arrived(desks: dict[str, Desk]) -> dict[str, int]:
-    """How much came to each desk."""
-    return {name: desk.arrived.total() for name, desk in desks.items()}
+def _arrived(desks: dict[str, Desk]) -> str:
+    return ", ".join(f"{desk.arrived.total()} {name}" for name, desk in desks.items())

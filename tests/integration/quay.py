@@ -89,6 +89,7 @@ class Quay(Deployment):
         made = Celery("quay", amqp="worker.sealed_messages:SealedAMQP", set_as_current=False)
         made.conf.update(celery_settings(self.engine.settings))
         made.conf.result_backend = f"worker.results:Results+{self.url}"
+        made.finalized = True  # or it would take up the tasks that applications of other tests share
         for name in ("lodge", "enter", "check_service_request"):
             made.tasks.register(app.tasks[f"{QUAY.name}.{name}"])
         return made
