@@ -214,7 +214,10 @@ class _Programs(CeleryPrograms):
 
     def __init__(self, *, pool: str, concurrency: int, include: str) -> None:
         # Celery takes "prefork" for the absence of a choice, and then our settings choose threads.
-        super().__init__(pool="processes" if pool == "prefork" else pool, concurrency=concurrency)
+        # Flower anywhere: of two fleets that start at once both would find its own port free.
+        super().__init__(
+            pool="processes" if pool == "prefork" else pool, concurrency=concurrency, flower_port=0
+        )
         self._include = include
 
     def worker(self, number: int, env: Mapping[str, str]) -> Program:

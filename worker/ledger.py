@@ -47,9 +47,6 @@ _NAMESPACE = UUID("0b6c2f5e-6f0a-4d43-8f1c-9d3f6f6f2f7a")
 PAGE = 200
 """Submissions that are read together."""
 
-UNASKED = 32
-"""Open ones that nobody asked about yet, and that are looked at for the one that waits longest."""
-
 
 class Ledger:
     """The submissions of one provider.
@@ -100,11 +97,11 @@ class Ledger:
         return before.decode(), known.decode() or None
 
     def open(self, most: int = PAGE, *, before: float | None = None) -> list[Submission]:
-        """Accepted ones that may change yet, the one first that was asked about longest ago.
+        """Accepted ones that may change yet, the one first that was accepted or asked about longest ago.
 
         With *before* (seconds since the epoch) only those that were not asked about since.
         """
-        top: Any = "+inf" if before is None else f"({before * 1000:.0f}"
+        top: Any = "+inf" if before is None else f"{before * 1000:.0f}"
         ids: Any = self._redis.zrangebyscore(f"{self._base}:open", "-inf", top, start=0, num=most)
         return [one for one in self._many(ids) if one]
 
@@ -164,10 +161,6 @@ class Ledger:
         Of one that nobody asked about yet, when it was accepted. Seconds since the epoch; None when there is
         none.
         """
-        if state == "open":
-            args = [self.keys.call(""), UNASKED]
-            when: int = script("unasked")(self._redis, [f"{self._base}:open"], args)
-            return when / 1000 if when else None
         first: Any = self._redis.zrange(f"{self._base}:{state}", 0, 0, withscores=True)
         return first[0][1] / 1000 if first else None
 

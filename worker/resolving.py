@@ -12,6 +12,7 @@ its turn comes, and ends by itself.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Literal
 
 from celery import states
@@ -127,7 +128,7 @@ class Resolver:
 
 def _of(letters: DeadLetters, task_id: str) -> list[bytes]:
     """The letters of that call, as they lie there."""
-    name = task_id.encode()
+    name = json.dumps(task_id).encode()  # as it lies there: most letters need not be read
     found = [raw for page in letters.pages(PAGE) for raw in page if name in raw]
     return [raw for raw in dict.fromkeys(found) if letter_of(raw).get("id") == task_id]
 

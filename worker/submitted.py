@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from worker.ledger import UNASKED
-from worker.scripts import script
 from worker.submission import STATES
 
 if TYPE_CHECKING:
@@ -56,8 +54,7 @@ def ask(pipe: Any, at: Keys) -> None:
     for state in _COUNTED:
         pipe.zcard(f"{at.submissions}:{state}")
     pipe.zrange(f"{at.submissions}:in_doubt", 0, 0, withscores=True)
-    open_ones = f"{at.submissions}:open"
-    pipe.execute_command("EVAL", script("unasked").text, 1, open_ones, at.call(""), UNASKED)
+    pipe.zrange(f"{at.submissions}:open", 0, 0, withscores=True)
 
 
 def read(replies: list[Any], at: float) -> Submitted | None:
@@ -69,5 +66,5 @@ def read(replies: list[Any], at: float) -> Submitted | None:
         at=at,
         counts=dict(zip(_COUNTED, counts, strict=True)),
         doubted_at=doubts[0][1] / 1000 if doubts else None,
-        unasked_since=unasked / 1000 if unasked else None,
+        unasked_since=unasked[0][1] / 1000 if unasked else None,
     )

@@ -14,7 +14,7 @@ from tests.acceptance.lot import Lot
 from tests.acceptance.scripted import PLAYERS
 from tests.acceptance.submitted import DESKS
 from tests.conftest import CONTRACTS
-from tests.fleet import Fleet, Ground
+from tests.fleet import Fleet, Ground, until
 from tests.sandbox import Reply, Request, json_reply
 from worker import registry
 
@@ -85,7 +85,7 @@ def clean(ground: Ground) -> Ground:
 @pytest.fixture
 def state(clean: Ground, fleet: Fleet) -> Iterator[Redis]:
     """The state Redis of a module's own fleet; the providers behave and their journals are empty."""
-    assert fleet.ready
+    until(lambda: fleet.ready, 30.0)  # the test before may have killed workers
     clean.sandbox.control.reset()
     with clean.client() as client:
         yield client

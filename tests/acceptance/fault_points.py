@@ -19,8 +19,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NoReturn
 
 from celery import states
 
@@ -78,15 +79,13 @@ def _say(found: Any) -> None:
 
 def _lanes(where: Sequence[tuple[str, str]], work: Callable[[int], Iterator[Any]]) -> Iterator[Any]:
     """What processes find that *work* side by side, each with a database of its own."""
-    children = []
+    children: list[tuple[int, int]] = []
     for number, (valkey, desk) in enumerate(where):
         out, inside = os.pipe()
         if (pid := os.fork()) == 0:
-            point_at(valkey, desk)
-            warm()
-            for found in work(number):
-                _write(inside, found)
-            os._exit(0)
+            for each in [out, *(other for _, other in children)]:
+                os.close(each)  # or they would never hear that nobody listens any more
+            _last(partial(_work, valkey, desk, inside, work(number)))
         os.close(inside)
         children.append((pid, out))
     heard: SimpleQueue[Any] = SimpleQueue()
@@ -101,8 +100,28 @@ def _lanes(where: Sequence[tuple[str, str]], work: Callable[[int], Iterator[Any]
         threading.Thread(target=listen, args=(out,), daemon=True).start()
     for _ in children:
         yield from iter(heard.get, None)
-    if any([os.waitpid(pid, 0)[1] for pid, _ in children]):
+    ends = [os.waitpid(pid, 0)[1] for pid, _ in children]
+    if any(ends):
         sys.exit("a lane broke")
+
+
+def _work(valkey: str, desk: str, out: int, work: Iterator[Any]) -> None:
+    point_at(valkey, desk)
+    warm()
+    for found in work:
+        _write(out, found)
+
+
+def _last(work: Callable[[], Any]) -> NoReturn:
+    """Do this and end."""
+    code = 1
+    try:
+        work()
+        code = 0
+    except BaseException:  # noqa: BLE001 - nothing of the process it was forked from may be run
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(code)
 
 
 def _write(pipe: int, found: Any) -> None:
@@ -129,7 +148,7 @@ def _scouted(ways: Sequence[str]) -> Iterator[Any]:
             watch(see)
             for step, each in enumerate(WAYS[name].steps):  # noqa: B007 - see() reads it
                 process.take(each)
-            return {"points": [*map(str, seen)], "modules": [*sys.modules]}
+            return {"points": [*map(str, tuple(seen))], "modules": [*sys.modules]}
 
         yield _said(_forked(go))
 
@@ -150,7 +169,7 @@ def _killed(points: Sequence[Point]) -> Iterator[Any]:
         pid, pipe = _forked(go)
         os.close(pipe)
         killed = os.waitpid(pid, 0)[1] == 9
-        yield {"point": str(point), "killed": killed, **_said(_forked(lambda point=point: _healed(point)))}
+        yield {"point": str(point), "killed": killed, **_said(_forked(partial(_healed, point)))}
 
 
 def _forked(work: Callable[[], dict[str, Any]]) -> tuple[int, int]:
@@ -158,14 +177,7 @@ def _forked(work: Callable[[], dict[str, Any]]) -> tuple[int, int]:
     out, inside = os.pipe()
     pid = os.fork()
     if pid == 0:
-        code = 1
-        try:
-            _write(inside, work())
-            code = 0
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-        finally:
-            os._exit(code)
+        _last(lambda: _write(inside, work()))
     os.close(inside)
     return pid, out
 
@@ -201,7 +213,7 @@ def _healed(point: Point) -> dict[str, Any]:
         app.amqp.republish(message)
         process.work()
     known = engine().ledger(way.provider).get(process.task_id)
-    state = known and known.state
+    state = known.state if known else None
     may_be_nothing = way.steps[0] == "submit" and point.step == 0
     problems = [] if state in way.ends or (state is None and may_be_nothing) else [f"it ended {state}"]
     return {
@@ -232,11 +244,11 @@ def _mistold(process: Process, state: str | None) -> Iterator[str]:
     if (redis.zscore(f"{base}:open", task_id) is not None) != (state == "accepted"):
         yield f"{state}, and wrongly open or not"
     letters = [each["code"] for each in engine().dead_letters(provider)]
-    wanted = {"accepted": [()], "rejected": [("upstream_rejected",)], None: [()]}
-    if tuple(letters) not in wanted.get(state, [("in_doubt",), ("worker_lost",)]):
+    codes = {"in_doubt", "worker_lost"} if state == "in_doubt" else {"upstream_rejected"}
+    if len(letters) != (state in {"rejected", "in_doubt"}) or not codes.issuperset(letters):
         yield f"{state}, and the letters are {letters}"
     meta = app.backend.stored(task_id)
-    outcome = {"accepted": states.SUCCESS, None: states.PENDING}.get(state, states.FAILURE)
+    outcome = states.SUCCESS if state == "accepted" else states.FAILURE if state else states.PENDING
     if meta["status"] != outcome:
         yield f"{state}, and its caller hears {meta['status']}"
     kept = redis.pttl(process.swift.keys.call(task_id))

@@ -8,6 +8,7 @@ so nobody waits for them.
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -26,8 +27,9 @@ from worker.http.client import HttpClient
 from worker.incoming import Incoming
 from worker.reconciler import Reconciler
 from worker.record import Records
+from worker.revocation import forget_revoked
 from worker.scripts import script
-from worker.service import forget_revoked, release, say_the_rest
+from worker.service import release, say_the_rest
 from worker.task import GuardedTask
 
 __all__ = ["HEALING", "WAYS", "Process", "Way", "point_at", "warm"]
@@ -207,10 +209,12 @@ class Process:
     def lose(self, line: Line) -> None:
         """Another process works, and is killed in that function."""
         if (pid := os.fork()) == 0:
-            die_at(line)
-            self.work()
-            os._exit(1)
-        assert os.waitpid(pid, 0)[1], "it lived"
+            try:
+                die_at(line)
+                self.work()
+            finally:
+                os._exit(0)
+        assert os.waitpid(pid, 0)[1] == signal.SIGKILL, "it lived"
 
     def drop(self) -> None:
         """A message is lost."""

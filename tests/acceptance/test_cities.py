@@ -20,6 +20,7 @@ from worker.application import app
 from worker.cli.root import run
 from worker.engine import engine
 from worker.errors import ArgumentsInvalid
+from worker.keys import keys
 from worker.stack.programs import CeleryPrograms
 from worker.stack.stack import Stack
 
@@ -101,13 +102,20 @@ def submit(about: str) -> AsyncResult[Any]:
     return result
 
 
-def test_a_city_in_a_file_takes_service_requests(boston: CityPlayer) -> None:
+def heard(here: Ground) -> list[str]:
+    """The methods by which Boston was asked."""
+    return [entry["method"] for entry in here.sandbox.control.journal(BOSTON)]
+
+
+def test_a_city_in_a_file_takes_service_requests(boston: CityPlayer, here: Ground) -> None:
     """By workers that know nothing of it but the folder; its number is looked at, and it is asked about."""
     told = submit("a hole").get(timeout=15)
 
     number = told["external_id"]
     looked = app.send_task(f"{BOSTON}.check_service_request", (number,), queue=BOSTON).get(timeout=15)
     rounds = app.send_task("nyc311.poll_service_requests").get(timeout=15)
+    until(lambda: heard(here) == ["POST", "GET", "GET"])
+    until(lambda: not engine().state.exists(keys(BOSTON).round))
     assert boston.files.filed[number].agency == "PWD"
     assert told == find_submission(told["submission_id"], BOSTON)
     assert (told["external_status"], told["agency"], told["state"]) == ("open", "PWD", "accepted")
@@ -139,11 +147,10 @@ def test_a_doubt_is_resolved_by_asking_the_city(boston: CityPlayer, here: Ground
     until(lambda: (find_submission(call.id, BOSTON) or {})["state"] == "in_doubt")
     told = call.get(timeout=20)
 
-    methods = [entry["method"] for entry in here.sandbox.control.journal(BOSTON)]
     assert told["state"] == "accepted"
     assert boston.arrivals[call.id] == 1
     assert boston.files.filed[told["external_id"]].correlation == call.id
-    assert methods == (["POST", "GET"] if acted else ["POST", "GET", "POST"])
+    assert heard(here) == (["POST", "GET"] if acted else ["POST", "GET", "POST"])
     assert not engine().dead_letters(BOSTON).find(call.id)
 
 

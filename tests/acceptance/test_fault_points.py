@@ -1,12 +1,13 @@
 """A submission is killed at each line on its way, and is never made twice nor lost.
 
-``make test`` kills at a part of the lines, each in one of the ways that reach it; ``make chaos`` at every line
-of every way.
+``make test`` kills at a part of the lines, each in one of the ways that reach it; ``make chaos`` at every
+line in several of them.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -23,8 +24,7 @@ from tests.acceptance.fault_lines import MODULES
 from worker.stack.embedded import EmbeddedValkey
 
 ROOT = Path(__file__).resolve().parents[2]
-ERR = open("/tmp/h6/err", "w")
-LANES, SOME = 4, 200
+LANES, SOME, WAYS_EACH, PARTS = 4, 120, 3, 6
 
 
 class Killing:
@@ -33,7 +33,7 @@ class Killing:
     def __init__(self) -> None:
         self.desk = FaultDesk()
 
-    def __enter__(self) -> Killing:
+    def __enter__(self) -> Self:
         """Begin, and see which lines are on the ways."""
         self.valkey = EmbeddedValkey()
         self.valkey.start()
@@ -45,7 +45,7 @@ class Killing:
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=ERR,
+            stderr=subprocess.DEVNULL,
             text=True,
         )
         assert self._process.stdout is not None
@@ -56,7 +56,10 @@ class Killing:
     def __exit__(self, *_: object) -> None:
         """End it all."""
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
         self.desk.__exit__()
         self.valkey.stop()
 
@@ -118,6 +121,22 @@ def line_of(point: str) -> str:
     return point.split("/", 2)[2]
 
 
+def chosen(points: list[str], most: int) -> list[str]:
+    """For each line *most* of the points at it, others for the next."""
+    lines = [[*here] for _, here in groupby(sorted(points, key=line_of), line_of)]
+    return [
+        point
+        for n, here in enumerate(lines)
+        for point in (here[n % len(here) :] + here[: n % len(here)])[:most]
+    ]
+
+
+def told(report: Report, capsys: pytest.CaptureFixture[str]) -> None:
+    """Say how much was tried."""
+    with capsys.disabled():
+        print(f"\n{report}")  # noqa: T201
+
+
 @pytest.fixture
 def killing() -> Iterator[Killing]:
     """Whoever kills, who has looked where."""
@@ -129,26 +148,27 @@ def test_whoever_is_killed_at_some_line_a_submission_is_made_once_or_seen(
     killing: Killing, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each line in one of the ways that reach it, and of these a part, for want of time."""
-    ways = [[*points] for _, points in groupby(sorted(killing.points, key=line_of), line_of)]
-    one_each = [points[n % len(points)] for n, points in enumerate(ways)]
+    one_each = chosen(killing.points, 1)
 
     report = reported(killing, one_each[:: max(1, len(one_each) // SOME)])
 
-    with capsys.disabled():
-        print(f"\n{report}")  # noqa: T201 - how much was tried
+    told(report, capsys)
     assert {line_of(point).partition(":")[0] for point in killing.points} == set(MODULES)
     assert report.wrong == []
     assert report.missed == []
 
 
 @pytest.mark.chaos
+@pytest.mark.parametrize("part", range(PARTS))
 def test_whoever_is_killed_at_any_line_a_submission_is_made_once_or_seen(
-    killing: Killing, capsys: pytest.CaptureFixture[str]
+    killing: Killing, capsys: pytest.CaptureFixture[str], part: int
 ) -> None:
-    """Every line of every way."""
-    report = reported(killing, killing.points)
+    """Every line, in three of the ways that reach it, or in all with FAULT_POINTS=all, which takes long."""
+    every = os.environ.get("FAULT_POINTS") == "all"
+    points = sorted(killing.points) if every else chosen(killing.points, WAYS_EACH)
 
-    with capsys.disabled():
-        print(f"\n{report}")  # noqa: T201 - how much was tried
+    report = reported(killing, points[part::PARTS])
+
+    told(report, capsys)
     assert report.wrong == []
-    assert len(report.missed) * 100 < len(killing.points)
+    assert len(report.missed) <= report.killed / 50  # threads do not take the same lines each time

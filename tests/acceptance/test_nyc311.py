@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,16 +20,23 @@ from tests.fleet import Fleet, Ground, until
 from worker import find_submission
 from worker.cli.root import run
 from worker.engine import engine
-from worker.errors import ArgumentsInvalid, CredentialsRefused, ResourceMissing
+from worker.errors import ArgumentsInvalid, CallInDoubt, CredentialsRefused, ResourceMissing
 from worker.keys import keys
 
 CANARY = "canary311"
 
 
 @pytest.fixture(scope="module", params=["handbook", "apim"])
-def fleet(clean: Ground, request: pytest.FixtureRequest) -> Iterator[Fleet]:
-    """Two workers that speak one of the City's interfaces."""
-    with Fleet(clean, workers=2, env={**PACE, "NARROWS_PROVIDERS__NYC311__CONTRACT": request.param}) as fleet:
+def contract(request: pytest.FixtureRequest) -> str:
+    """One of the City's interfaces."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def fleet(clean: Ground, contract: str) -> Iterator[Fleet]:
+    """Two workers that speak it, and give a lost call up after 2 s."""
+    env = {**PACE, "NARROWS_PROVIDERS__NYC311__CONTRACT": contract, "NARROWS_CLAIM_LEASE": "2"}
+    with Fleet(clean, workers=2, env=env) as fleet:
         yield fleet
 
 
@@ -84,13 +92,19 @@ ROWS = {
     "takes it and names no number": Row(
         player={"numberless": True}, state="in_doubt", code="in_doubt", arrived=1
     ),
+    "answers drop by drop": Row(fault={"mode": "drip_body"}, state="in_doubt", code="in_doubt", arrived=1),
+    "never ends its answer": Row(fault={"mode": "endless"}, state="in_doubt", code="in_doubt", arrived=0),
+    "answers a page": Row(fault={"mode": "html"}, state="in_doubt", code="in_doubt", arrived=0),
+    "answers 202": Row(fault={"mode": "accepted_202"}, state="in_doubt", code="in_doubt", arrived=0),
     "answers garbage": Row(fault={"mode": "garbage"}, state="in_doubt", code="in_doubt", arrived=0),
     "sends us elsewhere": Row(fault={"mode": "redirect"}, state="in_doubt", code="in_doubt", arrived=0),
 }
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_what_the_city_does_decides_what_becomes_of_a_request(hall: CityHall, row: Row) -> None:
+def test_what_the_city_does_decides_what_becomes_of_a_request(
+    hall: CityHall, contract: str, row: Row
+) -> None:
     """It is sent once, its state and its dead letter say what is known, and nothing more is sent."""
     if row.fault:
         hall.misbehave(**row.fault)
@@ -100,23 +114,36 @@ def test_what_the_city_does_decides_what_becomes_of_a_request(hall: CityHall, ro
     call = submit_service_request.delay(report("a hole"))
     until(lambda: call.ready() and hall.rests(call.id), told=lambda: call.state)
 
+    accepted = row.state == "accepted"
     assert find_submission(call.id, CITY) == {
         "submission_id": call.id,
-        "external_id": "311-10000000" if row.state == "accepted" else None,
-        "external_status": _first_status(hall) if row.state == "accepted" else None,
+        "external_id": "311-10000000" if accepted else None,
+        "external_status": "open" if accepted and contract == "handbook" else None,
         "agency": "DOT",
         "state": row.state,
     }
-    assert call.successful() == (row.state == "accepted")
+    assert call.successful() == accepted
     assert [letter["code"] for letter in hall.letters()] == ([row.code] if row.code else [])
     assert len(hall.heard("POST")) == 1
     assert hall.arrived["a hole"] == row.arrived
     assert not hall.ground.sandbox.control.journal("elsewhere")
 
 
-def _first_status(hall: CityHall) -> str | None:
-    """What a new request's status is told as; the API management's interface tells none."""
-    return "open" if hall.heard("POST")[0]["path"] == "/service-requests" else None
+SPOKEN = {
+    "handbook": ("/service-requests", 201, "x-api-key", "complaintType"),
+    "apim": ("/create-sr/api/CreateServiceRequest", 200, "ocp-apim-subscription-key", "problem"),
+}
+
+
+def test_each_interface_is_spoken_in_its_own_words(hall: CityHall, contract: str) -> None:
+    """Its path, its status, the header of its key, and the names of its fields."""
+    submit_service_request.delay(report("a step")).get(timeout=10)
+
+    (sent,) = hall.heard("POST")
+    path, status, header, field_name = SPOKEN[contract]
+    keys_sent = {other for _, _, other, _ in SPOKEN.values()} & set(sent["headers"])
+    assert (sent["path"], sent["status"], keys_sent) == (path, status, {header})
+    assert json.loads(sent["body"])[field_name] == "Street Condition"
 
 
 def test_what_was_accepted_is_the_tasks_result(hall: CityHall) -> None:
@@ -155,11 +182,28 @@ def test_a_wrong_key_raises_an_alarm_and_loses_no_request(hall: CityHall, fleet:
     assert hall.arrived == {"a tree": 1}
 
 
+def test_a_worker_that_dies_while_it_submits_leaves_a_doubt(hall: CityHall, fleet: Fleet) -> None:
+    """The City has taken it, nobody has heard that: it is not sent again, and a person is shown it."""
+    hall.misbehave(mode="acted_silent", times=1)
+    call = submit_service_request.delay(report("a crater"))
+    until(lambda: hall.heard("POST"))
+    for index in range(2):
+        fleet.kill(index)
+
+    with pytest.raises(CallInDoubt):
+        call.get(timeout=30)
+
+    until(lambda: hall.rests(call.id) and fleet.ready, 30.0)
+    assert [letter["code"] for letter in hall.letters()] == ["in_doubt"]
+    assert len(hall.heard("POST")) == 1
+    assert hall.arrived == {"a crater": 1}
+
+
 def test_a_throttled_fleet_pauses_for_as_long_as_the_city_says(hall: CityHall) -> None:
     """The request that heard it, and others that were not made, are pending meanwhile; each arrives once."""
-    hall.misbehave(mode="throttle", times=1, method="POST", retry_after="2")
+    hall.misbehave(mode="throttle", times=1, method="POST", retry_after="3")
     first = submit_service_request.delay(report("hole 0"))
-    until(lambda: hall.heard("POST") and not first.ready())
+    until(lambda: hall.state.zcard(keys(CITY).parked) == 1)
     others = [submit_service_request.delay(report(f"hole {number}")) for number in range(1, 4)]
     calls = [first, *others]
     until(lambda: hall.state.zcard(keys(CITY).parked) == 4)
@@ -170,7 +214,7 @@ def test_a_throttled_fleet_pauses_for_as_long_as_the_city_says(hall: CityHall) -
     throttled, *after = [each["at"] for each in hall.heard("POST")]
     assert pending == ["pending_external"] * 4
     assert told == ["accepted"] * 4
-    assert after[0] - throttled >= 1.9
+    assert after[0] - throttled >= 2.9
     assert len(after) == 4
     assert hall.arrived == {f"hole {number}": 1 for number in range(4)}
 

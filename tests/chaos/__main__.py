@@ -1,7 +1,8 @@
 """``python -m tests.chaos``: is anything lost or doubled when everything is killed? Exits with 1 if so.
 
-Three storms: over calls that run (``running.py``), calls that wait (``waiting.py``) and submissions
-(``submitting.py``). What tells what became of each is outside of Redis.
+Four storms: over calls that run (``running.py``), calls that wait (``waiting.py``), submissions
+(``submitting.py``) and dead letters that are replayed (``replaying.py``).
+What tells what became of each is outside of Redis.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos import running, submitting, waiting
+from tests.chaos import replaying, running, submitting, waiting
 from tests.chaos.plan import RUNNING, SUBMITTING, WAITING
 
-STORMS = ("running", "waiting", "submitting")
+STORMS = ("running", "waiting", "submitting", "replaying")
 
 
 def main() -> int:
@@ -42,6 +43,8 @@ def storm(name: str, size: str, folder: Path, chance: int | None) -> bool:
         return running.run(RUNNING[size], folder)
     if name == "waiting":
         return waiting.run(WAITING[size], folder)
+    if name == "replaying":
+        return replaying.run(replaying.REPLAYING[size], folder)
     return submitting.run(SUBMITTING[size], chance=chance)
 
 

@@ -14,7 +14,7 @@ LONGEST = 300.0
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("storm", ["running", "waiting", "submitting"])
+@pytest.mark.parametrize("storm", ["running", "waiting", "submitting", "replaying"])
 def test_whatever_is_killed_every_call_ends_once(storm: str, capfd: pytest.CaptureFixture[str]) -> None:
     """In a result or a dead letter, and no submission arrives twice; a table shows what became of them."""
     short = ["--short"] if os.environ.get("CHAOS") == "short" else []

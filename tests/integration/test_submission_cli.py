@@ -294,6 +294,14 @@ def test_only_the_letter_of_that_submission_leaves(here: Quay) -> None:
     assert here.letters() == ["one", "three"]
 
 
+def test_a_letter_is_found_whatever_its_caller_named_the_task(here: Quay) -> None:
+    """JSON writes some letters in another way."""
+    here.doubted('Straße "9"')
+
+    assert resolve(here, 'Straße "9"', "rejected") == 0
+    assert here.letters() == []
+
+
 def test_a_letter_that_left_before_is_not_needed_to_decide(here: Quay) -> None:
     """It was exported, say: the ledger still knows what is in doubt."""
     here.doubted("one")

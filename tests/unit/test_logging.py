@@ -212,7 +212,7 @@ def test_celery_s_line_about_a_result_holds_no_result(lines: Lines) -> None:
     """Run by Celery's own tracer: the arguments and what came back stay out."""
     app = Celery("test", broker="memory://", set_as_current=False)
 
-    @app.task(name="geoclient.geocode")
+    @app.task(name="geoclient.geocode", shared=False)
     def geocode(address: str) -> str:
         return address.upper()
 
@@ -228,7 +228,7 @@ def test_celery_s_line_about_a_failure_holds_no_message(lines: Lines) -> None:
     """The error's type and place are told once, by Celery's tracer."""
     app = Celery("test", broker="memory://", set_as_current=False)
 
-    @app.task(name="geoclient.geocode")
+    @app.task(name="geoclient.geocode", shared=False)
     def geocode(address: str) -> None:
         raise ValueError(address)
 

@@ -21,7 +21,7 @@ local f = redis.call('HMGET', KEYS[1], 'submission', 'external_id', 'state')
 if f[1] == 'accepted' and f[2] ~= ARGV[4] then return { f[1], f[2] } end
 redis.call('HSET', KEYS[1], 'external_id', ARGV[4], 'external_status', ARGV[5])
 if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'details', ARGV[6]) end
-if ARGV[7] == '1' and f[1] ~= 'accepted' then redis.call('ZADD', base .. ':open', 'NX', 0, id) end
+if ARGV[7] == '1' and f[1] ~= 'accepted' then redis.call('ZADD', base .. ':open', 'NX', now, id) end
 submission_move(KEYS[1], base, id, 'accepted', now)
 if not f[3] then redis.call('HSET', KEYS[1], 'state', 'ended') end
 if (f[3] or 'ended') == 'ended' then submission_rest(KEYS[1], base, id) end

@@ -13,7 +13,7 @@ run alone.
        print       of the idempotency key, "" without one; digest: of the arguments beside it
        twin        this call is no submission but repeats one: its id
   zset   <base>:<state> {id -> since when}, one for each state; those that are decided leave after 30 days
-  zset   <base>:open {id -> when it was last asked about, 0 for never}: accepted, and not settled
+  zset   <base>:open {id -> when it was accepted, or last asked about since}: not settled
   string <base>:key:<print>: the submission of that idempotency key
 
 No state is ever left backwards but by what knows better: the worker that was told that nothing was done, the

@@ -34,6 +34,9 @@ class CeleryPrograms:
     ``--without-mingle --without-gossip``: a start is 1.4 s faster, and workers do not receive each
     other's heartbeats.
 
+    Args:
+        flower_port: Where Flower is when nobody else is there; 0 takes any port.
+
     Attributes:
         flower_auth: ``user:password``, made here when none is given.
     """
@@ -45,8 +48,10 @@ class CeleryPrograms:
         pool: str = "threads",
         log_level: str = "INFO",
         flower_auth: str | None = None,
+        flower_port: int = 5555,
     ) -> None:
         self.flower_auth = flower_auth or f"narrows:{secrets.token_urlsafe(12)}"
+        self._flower_port = flower_port
         self._concurrency = concurrency
         self._pool = pool
         self._log_level = log_level
@@ -81,7 +86,7 @@ class CeleryPrograms:
 
     def flower(self, env: Mapping[str, str]) -> Program:
         """Flower, bounded in memory and behind a password."""
-        port = free_port(preferred=5555)
+        port = free_port(preferred=self._flower_port)
         command = (
             *_CELERY,
             "flower",
