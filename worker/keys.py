@@ -22,7 +22,7 @@ integer milliseconds since the epoch on Redis's own clock. Expiry only collects 
     narrows:{p}:parked              zset    task id -> place in line                       while parked
     narrows:{p}:slow                zset    task id -> when it may be tried again          while slow
     narrows:{p}:released            zset    task id -> when its turn came                  while under way
-    narrows:{p}:submissions:<state> zset    submission id -> since when                    30 days once decided
+    narrows:{p}:submissions:<state> zset    submission id -> since when                    30 days after that
     narrows:{p}:submissions:open    zset    submission id -> when it was last asked about  until settled
     narrows:{p}:submissions:key:<print> string  the submission of an idempotency key       as its record
     narrows:{p}:batch:<uuid>        string  how many calls of a batch are enqueued         30 days

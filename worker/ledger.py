@@ -99,9 +99,10 @@ class Ledger:
     def open(self, most: int = PAGE, *, before: float | None = None) -> list[Submission]:
         """Accepted ones that may change yet, the one first that was accepted or asked about longest ago.
 
-        With *before* (seconds since the epoch) only those that were not asked about since.
+        With *before* (seconds since the epoch) only those that were accepted before, and not asked about
+        since.
         """
-        top: Any = "+inf" if before is None else f"{before * 1000:.0f}"
+        top: Any = "+inf" if before is None else f"({before * 1000:.0f}"
         ids: Any = self._redis.zrangebyscore(f"{self._base}:open", "-inf", top, start=0, num=most)
         return [one for one in self._many(ids) if one]
 

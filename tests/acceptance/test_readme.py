@@ -233,7 +233,7 @@ def test_make_demo_shows_what_the_readme_says(newcomer: Newcomer) -> None:
     shown = newcomer.shown()
 
     titles = re.findall(r"^\d\. .+$", PRINTED, re.MULTILINE)
-    assert len(titles) == 5
+    assert len(titles) == 7
     assert [title for title in titles if title not in shown] == []
     assert re.search(r"1012650001 +30 Rockefeller Plaza +8 +2 +\d+ +5 +live", shown)
     assert "12 of 12 waiting calls answered" in shown

@@ -172,6 +172,22 @@ def test_a_provider_that_takes_each_once_is_sent_it_again(book: Book) -> None:
     assert decision.word == "admit"
 
 
+def test_what_may_have_arrived_before_is_not_queued_when_nothing_of_the_next_attempt_was_sent(
+    book: Book,
+) -> None:
+    """The doubt is of the first; or a revocation would forget what the provider has."""
+    book.submit("s1", resend="idempotent", key="k")
+    book.sent("s1")
+    assert book.lost("s1") == [("lost", 0)]
+    report, claim = book.sent("s1")
+    book.end(report, claim, "retry", submission="queued")
+
+    book.records.cancel("s1")
+
+    assert book.of("s1") == "in_doubt"
+    assert book.state.exists(f"{book.base}:key:k")
+
+
 def test_what_the_provider_does_not_have_is_sent_again_by_whoever_asked(book: Book) -> None:
     """And by nobody else."""
     book.submit("s1", resend="verify")

@@ -88,6 +88,8 @@ class Desks(RuleBasedStateMachine):
         self.provider, self.holders = Provider(), list[Holder]()
         self.taken: dict[str, str] = {}
         self.lives: set[str] = set()
+        for task_id in NAMES:
+            self.submit(task_id, "", "a")
 
     @rule(task_id=IDS, key=st.sampled_from(["", "k0", "k1"]), payload=st.sampled_from("aab"))
     def submit(self, task_id: str, key: str, payload: str) -> None:
@@ -146,7 +148,12 @@ class Desks(RuleBasedStateMachine):
     def send(self, which: int, *, taken: bool) -> None:
         """What was let out leaves, if there is still time, and the provider takes it or does not."""
         holder = self.one(which, lambda each: each.report is not None)
-        if holder is None or holder.left or self.clock.ms > holder.until:
+        if holder is not None:
+            self.leaves(holder, taken=taken)
+
+    def leaves(self, holder: Holder, *, taken: bool) -> None:
+        """It does, or it is too late."""
+        if holder.left or self.clock.ms > holder.until:
             return
         task_id = holder.claim.task_id
         holder.left = True
@@ -161,14 +168,17 @@ class Desks(RuleBasedStateMachine):
     def answer(self, which: int, how: str, *, dies: bool) -> None:
         """A worker hears, or hears nothing, and says what it knows; it may have been given up long ago."""
         holder = self.one(which, lambda each: each.report is not None)
-        if holder is None:
-            return
+        if holder is not None:
+            self.hears(holder, how, dies=dies)
+
+    def hears(self, holder: Holder, how: str, *, dies: bool) -> None:
+        """What it hears is true: of the answers one that fits."""
         if not holder.left:
             how = "unsent"
         elif holder.took:
             how = "accepted" if how == "accepted" else "unknown"
-        elif how in {"accepted", "unsent"}:
-            how = "unknown"
+        elif how in {"accepted", "unsent"} or holder.claim.task_id in self.provider.has:
+            how = "throttled" if how == "throttled" else "unknown"  # what it has it does not refuse
         self.told(holder, how, dies=dies)
 
     def told(self, holder: Holder, how: str, *, dies: bool) -> None:
@@ -221,8 +231,11 @@ class Desks(RuleBasedStateMachine):
     def see_through(self, which: int, *, heard: bool, dies: bool) -> None:
         """A worker that was told that it was sent before; it asks the provider if that can be asked."""
         holder = self.one(which, lambda each: each.asks)
-        if holder is None:
-            return
+        if holder is not None:
+            self.sees(holder, heard=heard, dies=dies)
+
+    def sees(self, holder: Holder, *, heard: bool, dies: bool) -> None:
+        """As ``Submitter`` does it."""
         holder.asks, task_id = False, holder.claim.task_id
         known = self.ledger.get(task_id)
         assert known is not None
@@ -295,6 +308,26 @@ class Desks(RuleBasedStateMachine):
         """A worker is gone."""
         if self.holders:
             self.holders.pop(which % len(self.holders))
+
+    @rule(
+        task_ids=st.lists(IDS, min_size=1, max_size=4),
+        fates=st.lists(st.tuples(st.booleans(), ANSWERS, st.booleans()), min_size=4, max_size=4),
+        ms=st.sampled_from([0, 2000, 61_000, 121_000]),
+    )
+    def work(self, task_ids: list[str], fates: list[tuple[bool, str, bool]], ms: int) -> None:
+        """What workers make of some messages and copies; some are lost with what they hold; time passes."""
+        for task_id, (taken, how, dies) in zip(task_ids, fates, strict=False):
+            self.time_passes(ms=ms, dies=False)
+            others = len(self.holders)
+            self.deliver(task_id, twice=False)
+            if len(self.holders) > others and self.holders[-1].asks:
+                self.sees(self.holders[-1], heard=True, dies=dies)
+            if len(self.holders) > others and self.holders[-1].report:
+                self.leaves(self.holders[-1], taken=taken)
+                if dies:
+                    self.holders.pop()
+                else:
+                    self.hears(self.holders[-1], how, dies=False)
 
     @rule(task_id=IDS)
     def poison(self, task_id: str) -> None:
@@ -398,8 +431,8 @@ def test_a_submission_is_made_once_and_none_is_lost(state: Redis, clock: HeldClo
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=25,
-            stateful_step_count=40,
+            max_examples=50,
+            stateful_step_count=25,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         ),

@@ -71,6 +71,7 @@ class Ground:
         for number in numbers:
             taken = Accepted(external_id=number, external_status="open", settled=False)
             ledger.accepted(f"id-{number}", taken, {"agency": "DOT"})
+        self.tick()  # a round does not ask about what is taken as it begins
 
     def hear(self, submission: Submission, new: str) -> None:
         """Note a change."""

@@ -123,7 +123,9 @@ if redis.call('ZADD', KEYS[2], 'NX', lease + (credential - 1) / 1024, nonce) == 
   return repeated(redis.call('ZSCORE', KEYS[2], nonce))
 end
 limits_spend(limits, policy, now)
-if sends then submission_leaves(KEYS[10], ARGV[16], id, nonce, now + bucket, now) end
+if sends then
+  submission_leaves(KEYS[10], ARGV[16], id, nonce, ARGV[13] == 'again', now + bucket, now)
+end
 if flown then redis.call('SET', KEYS[11], id ~= '' and id or nonce, 'PX', bucket + policy.lease) end
 if probing then
   redis.call('ZADD', KEYS[3], lease, nonce)

@@ -91,6 +91,7 @@ local function settle()
     if not mine then return 'fenced' end
     local told = ARGV[20]
     if told == '' and submission == 'sending' and fate == 'dead' then told = 'in_doubt' end
+    if told == 'queued' and redis.call('HEXISTS', KEYS[13], 'doubted') == 1 then told = 'in_doubt' end
     if told ~= '' and from and submission ~= 'accepted' then
       submission = told
       submission_move(KEYS[13], ARGV[21], id, submission, now)

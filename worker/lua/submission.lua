@@ -3,12 +3,13 @@ A submission: what the record of a call that changes something outside remembers
 run alone.
 
   further fields of the record's hash {submission, submission_at, operation, resend, print, digest, details,
-        sender, sent_at, external_id, external_status, polled_at, twin}
+        sender, sent_at, doubted, external_id, external_status, polled_at, twin}
        submission  "queued"    no byte of it has left, or what had left did nothing
                    "sending"   let out by the begin of nonce `sender` at sent_at: a byte may have left
                    "accepted"  the provider took it, under external_id
                    "rejected"  the provider refused it
                    "in_doubt"  it was sent, and nobody knows whether it arrived
+       doubted     1: it was sent before this time, too, and that may have arrived
        resend      "idempotent", "verify" or "never"
        print       of the idempotency key, "" without one; digest: of the arguments beside it
        twin        this call is no submission but repeats one: its id
@@ -60,7 +61,13 @@ local function submission_may_leave(key, again, nonce)
   return again or f[3] == 'idempotent' or f[1] == 'sending' and f[2] == nonce
 end
 
-local function submission_leaves(key, base, id, nonce, at, now)
+local function submission_leaves(key, base, id, nonce, again, at, now)
+  local from = redis.call('HGET', key, 'submission')
+  if from == 'in_doubt' and again then
+    redis.call('HDEL', key, 'doubted')
+  elseif not again and (from == 'in_doubt' or from == 'sending') then
+    redis.call('HSET', key, 'doubted', 1)
+  end
   redis.call('HSET', key, 'sender', nonce, 'sent_at', at)
   submission_move(key, base, id, 'sending', now)
 end
