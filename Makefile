@@ -85,6 +85,9 @@ bench: $(STAMP) ## Measure side by side and write bench/latest.json
 .PHONY: chaos
 chaos: $(STAMP) ## Kill workers and Valkey while calls run, wait and submit (CHAOS=short for two minutes)
 	@$(BIN)/python -m pytest -m chaos tests/chaos
+ifneq ($(CHAOS),short)
+	@$(BIN)/python -m pytest -m chaos tests/acceptance/test_fault_points.py
+endif
 
 .PHONY: browser
 browser: $(STAMP) ## Look at the pages with a real browser

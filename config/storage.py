@@ -15,6 +15,8 @@ def understood(address: str) -> str:
     found = _ADDRESS.fullmatch(address)
     if found is None or not found["place"].strip("/"):
         raise ValueError("must name a place, like s3://bucket/prefix or file:///var/lib/narrows/letters")
+    if found["scheme"] == "memory":
+        raise ValueError("must name a place that outlives this process, not memory://")
     if found["scheme"] == "file" and not found["place"].startswith("/"):
         raise ValueError("must name a whole path, like file:///var/lib/narrows/letters")
     return address.rstrip("/")

@@ -44,6 +44,7 @@ def load_cities(folder: Path | None = None) -> tuple[str, ...]:
     from config.settings import SettingsError
     from tasks.city311.city_file import CityFile, CityFileInvalid
     from tasks.city311.declared import city_tasks
+    from worker import registry
 
     if not folder.is_dir():
         raise SettingsError([f"{SETTING}: there is no folder {folder}"])
@@ -54,8 +55,8 @@ def load_cities(folder: Path | None = None) -> tuple[str, ...]:
             cities[_provider(path.stem)] = CityFile.read(path)
         except CityFileInvalid as wrong:
             problems += wrong.problems
-        if path.stem in BUILT_IN:
-            problems.append(f"{path.name}: {path.stem}311 is built in; take another name")
+        if _provider(path.stem) in registry.names():
+            problems.append(f"{path.name}: {_provider(path.stem)} is built in; take another name")
     if problems:
         raise SettingsError(f"{SETTING}: {problem}" for problem in problems)
     for name, city in cities.items():

@@ -49,11 +49,14 @@ def export_dead_letters() -> dict[str, int]:
 
     Raises:
         StorageFailed: The storage did not take them; they are all still there.
+        RedisError: It is away; what had not been confirmed is still there.
     """
+    from redis.exceptions import ConnectionError, TimeoutError  # noqa: A004 - Redis's own
+
     from worker import registry
     from worker.engine import engine
     from worker.exporting import Exporter, overdue
-    from worker.storage import chosen
+    from worker.storage import StorageFailed, chosen
     from worker.unroutable import UNROUTABLE
 
     settings = engine().settings
@@ -65,7 +68,14 @@ def export_dead_letters() -> dict[str, int]:
     exported, ends = {}, set()
     for name in sorted({*registry.names(), UNROUTABLE}):
         left = until - time.monotonic()
-        done = Exporter(engine().state, name, storage=storage, by=BY, lasts=left).run(wanted)
+        try:
+            done = Exporter(engine().state, name, storage=storage, by=BY, lasts=left).run(wanted)
+        except (StorageFailed, ConnectionError, TimeoutError):
+            raise
+        except Exception as why:  # noqa: BLE001 - one provider's letters hold up no other's
+            extra = {"integration.provider": name, "error": type(why).__name__}
+            logger.warning("export interrupted", extra=extra)
+            continue
         ends.add(done.end)
         if done.removed:
             exported[name] = done.removed

@@ -53,14 +53,13 @@ def _resume() -> None:
 
 
 def _concerns() -> dict[str, dict[str, float]]:
-    from worker.concerns import concerns
+    from worker.concerns import all_concerns
     from worker.engine import engine
-    from worker.snapshot import standings
+    from worker.snapshot import look
 
     found: dict[str, dict[str, float]] = {}
-    for standing in standings(engine()):
-        for concern in concerns(standing):
-            found.setdefault(concern.provider, {})[concern.kind] = concern.amount
-            extra = {"integration.provider": concern.provider, "amount": concern.amount}
-            logger.warning(EVENTS[concern.kind], extra=extra)
+    for concern in all_concerns(look(engine())):
+        found.setdefault(concern.provider, {})[concern.kind] = concern.amount
+        extra = {"integration.provider": concern.provider, "amount": concern.amount}
+        logger.warning(EVENTS[concern.kind], extra=extra)
     return found

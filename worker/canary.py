@@ -7,6 +7,7 @@ goes on where it was, and one that came too early is answered by the next.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -68,12 +69,12 @@ class Canary:
         now = self._now()
         with self._redis.pipeline() as do:
             do.delete(self._at.canary)
-            do.hset(self._at.canary, mapping={**fields, "sent_at": round(now * 1000)})
+            do.hset(self._at.canary, mapping={**fields, "sent_at": int(now * 1000)})
             do.expire(self._at.canary, KEPT)
             do.execute()
 
     def look(self) -> Sight:
-        """What became of it; three round trips, or more when many letters have come since."""
+        """What became of it; four round trips, or more when many letters have come or gone since."""
         fields: Any = self._redis.hgetall(self._at.canary)
         if b"id" not in fields:
             return Sight(word="none")
@@ -87,8 +88,11 @@ class Canary:
         back = self._back(letter_id, int(fields[b"replays"]), int(fields[b"sent_at"]) / 1000 - SKEW)
         if back is not None:
             self._redis.delete(self._at.canary)
-            ill = may_be_replayed(back) or back.get("code") in PERSONS
+            ill = may_be_replayed(back) or str(back.get("code")) in PERSONS
             return Sight(word="failed" if ill else "rejected", news=True)
+        if self._handled(letter_id, int(fields[b"sent_at"])):
+            self._redis.delete(self._at.canary)
+            return Sight(word="failed", news=True)
         self._redis.hset(self._at.canary, "passed_at", round(now * 1000))
         return Sight(word="passed", since=now, news=True)
 
@@ -98,6 +102,20 @@ class Canary:
             if letter.get("id") == letter_id and replays_of(letter) > replays:
                 return letter
         return None
+
+    def _handled(self, letter_id: str, since: int) -> bool:
+        """Whether a person threw its next letter away, or changed it: then there was one.
+
+        What stands in line again is judged by what becomes of it.
+        """
+        start: Any = since
+        while page := self._redis.xrange(self._at.audit, start, count=PAGE):
+            for entry, fields in page:
+                ids = json.loads(fields.get(b"ids", b"[]"))
+                if fields.get(b"action") != b"replay" and letter_id in ids:
+                    return True
+                start = b"(" + entry
+        return False
 
     def _newest(self, since: float) -> Iterator[dict[str, Any]]:
         """Letters that failed after *since*, newest first."""
@@ -118,4 +136,4 @@ class Canary:
 
 def may_be_replayed(letter: Mapping[str, Any]) -> bool:
     """Whether a replay without a person may help."""
-    return letter.get("retryable") is True and letter.get("code") not in PERSONS
+    return letter.get("retryable") is True and str(letter.get("code")) not in PERSONS

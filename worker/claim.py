@@ -56,6 +56,8 @@ class Claim:
         noted: What the ledger is to know of it from the start (JSON, see ``worker/ledger.py``).
         sending: A request that may act was let out in this run.
         again: It is known that the one before did nothing.
+        taken: The provider has answered it well.
+        anew: What was answered before is of no use: it is asked what is so now.
         leaves_at: When the request that was let out is to leave, on this process's monotonic clock.
     """
 
@@ -87,6 +89,8 @@ class Claim:
     noted: str = ""
     sending: bool = False
     again: bool = False
+    taken: bool = False
+    anew: bool = False
     leaves_at: float = 0.0
 
     @property

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from worker.letter import UNROUTABLE
+
 if TYPE_CHECKING:
-    from worker.snapshot import Standing
+    from worker.snapshot import Look
+    from worker.standing import Standing
 
 __all__ = [
     "LONG_IN_DOUBT",
@@ -15,6 +18,7 @@ __all__ = [
     "LOW_QUOTA",
     "Concern",
     "Kind",
+    "all_concerns",
     "concerns",
 ]
 
@@ -55,6 +59,14 @@ class Concern:
             "poller_late": f"{self.provider}: some open submission was not asked about for {number} s; "
             f"see narrows submission list {self.provider} --state open",
         }[self.kind]
+
+
+def all_concerns(look: Look) -> list[Concern]:
+    """What is wrong with each provider, and messages that no worker could take."""
+    found = [concern for each in look.standings for concern in concerns(each)]
+    if look.unroutable:
+        found.append(Concern(provider=UNROUTABLE, kind="dead_letters", amount=look.unroutable))
+    return found
 
 
 def concerns(standing: Standing) -> list[Concern]:

@@ -35,7 +35,7 @@ logger = logging.getLogger("narrows")
 PAUSE = 1.0
 """Seconds before a message goes back into its queue, so that it does not go round and round in an outage."""
 
-MISSHAPEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+MISSHAPEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What Celery raises, without catching it, over messages of another shape than it expects."""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker import letter_audit
 from worker.keys import keys
-from worker.letter import DeadLetter, iso, letter_of, verdict
+from worker.letter import UNROUTABLE, DeadLetter, id_of, iso, letter_of, verdict
 from worker.letter_call import Calls, LetterCall, Unfit
 from worker.letter_pages import Sightings, pages
 from worker.scripts import script, server_clock
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
     from worker.letter_audit import Audited
 
-__all__ = ["DeadLetter", "DeadLetters", "iso", "letter_of", "verdict"]
+__all__ = ["DeadLetter", "DeadLetters", "Unfit", "iso", "letter_of", "verdict"]
 
 PAGE = 500
 """Letters read at a time, so that a long list costs constant memory."""
+
+FEW = 20
+"""The same of unroutable ones, each of which may hold a megabyte."""
 
 MOVED = 100
 """Letters that one script moves, so that none holds Redis for long."""
@@ -60,8 +63,12 @@ class DeadLetters:
     def __len__(self) -> int:
         return int(self._redis.llen(self._keys.dlq))
 
+    def __contains__(self, raw: bytes) -> bool:
+        """Whether this very letter lies there."""
+        return self._redis.execute_command("LPOS", self._keys.dlq, raw) is not None
+
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Each letter, oldest first, a page at a time; what is not JSON becomes ``{"unreadable": size}``."""
+        """Each letter, oldest first, a page at a time; what is none is ``unreadable``."""
         for page in self.pages(PAGE):
             yield from map(letter_of, page)
 
@@ -74,7 +81,8 @@ class DeadLetters:
 
         Some may come twice when many leave at once, or one was edited.
         """
-        return pages(self._redis, self._keys.dlq, size, self._seen)
+        most = min(size, FEW) if self.provider == UNROUTABLE else size
+        return pages(self._redis, self._keys.dlq, most, self._seen)
 
     def replay(self, raws: Sequence[bytes], *, by: str, resolved: bool = False) -> list[str]:
         """What became of each letter, for at most a hundred of them in one step.
@@ -109,7 +117,7 @@ class DeadLetters:
         gone = 0
         for start in range(0, len(raws), MOVED):
             page = raws[start : start + MOVED]
-            flat = [value for raw in page for value in (raw, str(letter_of(raw).get("id", "")))]
+            flat = [value for raw in page for value in (raw, id_of(letter_of(raw)))]
             args = [self._now(), by, action, self._seen.near(page), *flat]
             gone += int(script("letters_remove")(self._redis, [self._keys.dlq, self._keys.audit], args))
         return gone
@@ -119,7 +127,7 @@ class DeadLetters:
     ) -> dict[str, Any] | None:
         """The letter with these arguments instead, which lies in its place; None when that very one is gone.
 
-        The audit stream keeps the old arguments and the new ones, sealed where the letter's are.
+        The audit stream keeps the old arguments and the new ones, sealed where the task's should be.
 
         Raises:
             ArgumentsInvalid: The task does not take them.
@@ -128,8 +136,7 @@ class DeadLetters:
         letter = letter_of(raw)
         changed = self._calls.changed(letter, args, kwargs)
         text = json.dumps(changed, separators=(",", ":"))
-        told = ("task", "args", "kwargs")
-        versions = [json.dumps({name: each.get(name) for name in told}) for each in (letter, changed)]
+        versions = [json.dumps(self._calls.version(each)) for each in (letter, changed)]
         given = [self._now(), by, self._seen.near([raw]), raw, changed["id"], text, *versions]
         done = script("letters_edit")(self._redis, [self._keys.dlq, self._keys.audit], given)
         return changed if done else None
@@ -138,6 +145,7 @@ class DeadLetters:
         """The arguments of *letter* in clear.
 
         Raises:
+            Unfit: There are none that can be read.
             NarrowsError: They are sealed, and no key here opens them.
         """
         return self._calls.opened(letter)

@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 from worker.deadletters import DeadLetters
 from worker.keys import keys
 from worker.lease import Lease
-from worker.letter import letter_of
+from worker.letter import id_of, letter_of
 from worker.letter_filter import failed_at
 from worker.scripts import script
 from worker.unroutable import UNROUTABLE
@@ -153,7 +153,7 @@ class Exporter:
 
         Half of them left behind by a kill would come into the next object, too, under another name.
         """
-        ids = (str(letter_of(raw).get("id", "")) for raw in raws)
+        ids = (id_of(letter_of(raw)) for raw in raws)
         flat = [value for pair in zip(raws, ids, strict=True) for value in pair]
         names = [self._at.dlq, self._at.audit]
         near = self._done.looked + self._page - self._done.removed  # none of them is behind that
@@ -182,11 +182,14 @@ class Exporter:
 
 
 def overdue(*, now: float, after: float) -> Callable[[Mapping[str, Any]], bool]:
-    """Which letters nobody will replay any more: those that failed *after* seconds ago, or are exhausted."""
+    """Which letters nobody will replay any more: those that failed *after* seconds ago, or are exhausted.
+
+    Never one in doubt: it stays until a person has decided whether its submission arrived.
+    """
 
     def wanted(letter: Mapping[str, Any]) -> bool:
         failed = failed_at(letter)
-        if failed is None:
+        if failed is None or letter.get("code") == "in_doubt":
             return False
         return failed < now - (min(after, LOOKED_AT) if letter.get("code") == "exhausted" else after)
 

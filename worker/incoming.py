@@ -7,6 +7,7 @@ from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
 from billiard.exceptions import WorkerLostError
+from celery.worker import state
 from celery.worker.request import Request, task_ready
 
 from worker.redaction import masked
@@ -26,6 +27,21 @@ class Incoming(Request):
         super().__init__(message, *args, **kwargs)
         self._argsrepr, self._kwargsrepr = masked(self.task.operation, self._args, self._kwargs)
         self._request_dict["argsrepr"], self._request_dict["kwargsrepr"] = self._argsrepr, self._kwargsrepr
+
+    def revoked(self) -> bool:
+        """What Celery says, but for a submission that may have arrived: it is seen through."""
+        if (self.expires or self.id in state.revoked) and self._may_have_arrived():
+            return False
+        return bool(super().revoked())
+
+    def _may_have_arrived(self) -> bool:
+        operation = self.task.operation
+        if operation.submission is None:
+            return False
+        from worker.engine import engine
+
+        known = engine().ledger(operation.provider.name).get(self.id)
+        return known is not None and known.id == self.id and known.state != "queued"
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         """What Celery does, unless a prefork child died: the call is not over, its lease brings it back."""

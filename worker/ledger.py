@@ -103,8 +103,14 @@ class Ledger:
         since.
         """
         top: Any = "+inf" if before is None else f"({before * 1000:.0f}"
-        ids: Any = self._redis.zrangebyscore(f"{self._base}:open", "-inf", top, start=0, num=most)
-        return [one for one in self._many(ids) if one]
+        while True:
+            ids: Any = self._redis.zrangebyscore(f"{self._base}:open", "-inf", top, start=0, num=most)
+            found = self._many(ids)
+            for name, one in zip(ids, found, strict=True):
+                if one is None:  # its record is gone: it would stand in front of the others for ever
+                    self.observed(name.decode(), None)
+            if any(found) or not found:
+                return [one for one in found if one]
 
     def observed(self, submission_id: str, status: str | None, *, closed: bool = False) -> str | None:
         """Its status before, when *status* is another one; None when nothing changed.
@@ -147,6 +153,11 @@ class Ledger:
         """Whether its call has not ended: it waits, stands in line, or runs."""
         state: Any = self._redis.hget(self.keys.call(submission_id), "state")
         return state not in {None, b"ended"}
+
+    def digest(self, submission_id: str) -> str:
+        """Of the arguments that it was submitted with; "" without an idempotency key."""
+        digest: Any = self._redis.hget(self.keys.call(submission_id), "digest")
+        return digest.decode() if digest else ""
 
     def counts(self) -> dict[str, int]:
         """How many are in each state, and ``open``; one round trip."""
@@ -217,7 +228,9 @@ def noted(operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) 
     if submits is None:
         return ""
     given = operation.parsed(tuple(args), kwargs)
-    bound = operation.signature.bind(*args, **kwargs).arguments
+    all_given = operation.signature.bind(*args, **kwargs)
+    all_given.apply_defaults()
+    bound = all_given.arguments
     key = bound.pop("idempotency_key", None)
     return _json(
         {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,23 @@ from worker.errors import CallDeferred, CallFailed, NarrowsError, UnexpectedErro
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["GENERATIONS", "DeadLetter", "iso", "letter_of", "replays_of", "verdict"]
+__all__ = [
+    "GENERATIONS",
+    "UNREADABLE",
+    "UNROUTABLE",
+    "DeadLetter",
+    "id_of",
+    "iso",
+    "letter_of",
+    "replays_of",
+    "verdict",
+]
+
+UNREADABLE = "unreadable"
+"""The code of what lies among the letters and is none."""
+
+UNROUTABLE = "unroutable"
+"""The provider that letters of messages name which no worker could take, and the end of their list's name."""
 
 GENERATIONS = 3
 """Replays after which a call that fails yet again waits for a person."""
@@ -53,7 +70,11 @@ class DeadLetter:
 
     def as_json(self) -> str:
         """The letter as it lies in Redis."""
-        return json.dumps(asdict(self), separators=(",", ":"), default=str)
+        return json.dumps(self.document(), separators=(",", ":"), default=str)
+
+    def document(self) -> dict[str, Any]:
+        """Its fields by name, as they are: ``asdict`` would copy what may be nested deeper than it can go."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 def verdict(why: BaseException, *, replays: int = 0) -> dict[str, Any]:
@@ -77,12 +98,25 @@ def iso(seconds: float) -> str:
 
 
 def letter_of(raw: bytes | str) -> dict[str, Any]:
-    """The letter in *raw*; ``{"unreadable": size}`` when there is none."""
+    """The letter in *raw*; when there is none, ``{"id", "code": "unreadable", "unreadable": size}``.
+
+    Such an id is made of the bytes, so that people can name them.
+    """
     try:
         letter = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         letter = None
-    return letter if isinstance(letter, dict) else {"unreadable": len(raw)}
+    return letter if isinstance(letter, dict) else _unreadable(raw.encode() if isinstance(raw, str) else raw)
+
+
+def _unreadable(raw: bytes) -> dict[str, Any]:
+    digest = hashlib.blake2b(raw, digest_size=8).hexdigest()
+    return {"id": f"{UNREADABLE}-{digest}", "code": UNREADABLE, UNREADABLE: len(raw)}
+
+
+def id_of(letter: Mapping[str, Any]) -> str:
+    """Its id as Redis can keep it, "" when it has none."""
+    return str(letter.get("id", "")).encode(errors="replace").decode()
 
 
 def replays_of(letter: Mapping[str, Any]) -> int:

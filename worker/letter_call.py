@@ -73,9 +73,10 @@ class Calls:
             task.operation.checked(tuple(clear), named)
             submission = noted(task.operation, clear, named)
             message = self._message(task, letter)
+            letter["id"].encode()  # a lone surrogate cannot stand in Redis
         except NarrowsError as wrong:
             raise Unfit("invalid", str(wrong)) from None
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             raise Unfit("invalid", f"{task.name}: its letter is not whole") from None
         return LetterCall(
             task_id=letter["id"],
@@ -88,6 +89,7 @@ class Calls:
         """The arguments of *letter* in clear.
 
         Raises:
+            Unfit: There are none that can be read.
             NarrowsError: They are sealed, and no key here opens them.
         """
         clear, named = self._sealer.open(str(letter.get("task")), *_arguments(letter))
@@ -117,7 +119,6 @@ class Calls:
         ):
             text = "idempotency_key: stays as it is; it says which submission this is"
             raise ArgumentsInvalid(f"{operation.name}: {text}")
-        about = excerpt(operation, clear, named)
         kept, kept_named = self._sealer.seal(task.name, clear, named)
         if is_sealed(letter.get("args")) and not is_sealed(kept):
             text = "its arguments are sealed, and NARROWS_SEALED_TASKS does not name it here"
@@ -126,14 +127,27 @@ class Calls:
             **letter,
             "args": list(kept),
             "kwargs": dict(kept_named),
-            "payload_excerpt": about,
+            "payload_excerpt": excerpt(operation, kept, kept_named),
             "replays": 0,
         }
+
+    def version(self, letter: Mapping[str, Any]) -> dict[str, Any]:
+        """What the audit stream keeps of *letter*: its arguments, sealed where its task's should be.
+
+        Raises:
+            NarrowsError: They are sealed in part, and no key here opens them.
+        """
+        task, args, kwargs = (letter.get(name) for name in ("task", "args", "kwargs"))
+        if self._sealer.seals(str(task)):
+            whole = isinstance(args, list) and isinstance(kwargs, dict)
+            given = (args, kwargs) if whole else ([args, kwargs], {})  # misshapen ones are private, too
+            args, kwargs = self._sealer.seal(str(task), *given)
+        return {"task": task, "args": args, "kwargs": kwargs}
 
     def _key(self, task: GuardedTask, letter: Mapping[str, Any]) -> str | None:
         try:
             return idempotency_key(task.operation, *self.opened(letter))
-        except TypeError:  # arguments that fit no parameter name none
+        except (TypeError, Unfit):  # arguments that fit no parameter, or are none, name none
             return None
 
     def _task(self, letter: Mapping[str, Any]) -> GuardedTask:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from worker.letter import UNREADABLE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,6 +21,7 @@ class LetterFilter:
     """Letters that fit everything that is given; None asks nothing.
 
     Attributes:
+        code: Why it was given up; ``unreadable`` is what does not say.
         since: Failed at or after this moment, seconds since the epoch; ``older`` before it.
         text: Somewhere in id, trace id, error or excerpt, in whatever case; never in the arguments.
     """
@@ -32,7 +35,9 @@ class LetterFilter:
 
     def fits(self, letter: Mapping[str, Any]) -> bool:
         """Whether *letter* is meant."""
-        exact = {"code": self.code, "operation": self.operation, "status": self.status}
+        exact = {"operation": self.operation, "status": self.status}
+        if self.code is not None and letter.get("code", UNREADABLE) != self.code:
+            return False
         if any(wanted is not None and letter.get(name) != wanted for name, wanted in exact.items()):
             return False
         if self.since is not None or self.older is not None:
@@ -49,5 +54,5 @@ def failed_at(letter: Mapping[str, Any]) -> float | None:
     """When the call was given up, seconds since the epoch; None when the letter does not say."""
     try:
         return datetime.fromisoformat(str(letter.get("failed_at"))).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter at the ends of the calendar
         return None

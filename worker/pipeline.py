@@ -106,7 +106,7 @@ class Pipeline:
         """The answer to *request*, from the cache or from the provider, or why there is none."""
         if not request.repeatable and claim.task_id:
             request = _submitted(request, claim)
-        known = gateway.recall(request)
+        known = None if claim.anew else gateway.recall(request)
         if known is not None and known.fresh and _new_enough(known, request, claim):
             self._watcher.cache_hit(gateway.provider.name, known.tier)
             return replayed(known, "cache")
@@ -148,7 +148,7 @@ class Pipeline:
         """
         if len(gateway.gate.limits) == 1:
             raise why
-        claim.again = claim.sending
+        claim.again = claim.again or claim.sending
         try:
             return self._admit(gateway, request, claim)
         except CredentialsAside:
@@ -160,7 +160,7 @@ class Pipeline:
 
     def _admit(self, gateway: Gateway, request: Request, claim: Claim) -> Answer | None:
         """None once the gate has let the call out; or the answer that another worker fetched meanwhile."""
-        flight = request.fingerprint if gateway.shares(request) else ""
+        flight = request.fingerprint if gateway.shares(request) and not claim.anew else ""
         left = self._inline_wait
         self.tell(claim)
         while True:
@@ -231,6 +231,7 @@ class Pipeline:
             if answer.status == 304 and known is not None:  # noqa: PLR2004
                 answer = replayed(known, "live").aged("live", 0.0)
             report.outcome, status = "success", "success"
+            claim.taken = claim.taken or not request.repeatable
         except CallError as why:
             why = noted(why, report, claim)
             status = why.code

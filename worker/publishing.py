@@ -6,6 +6,7 @@ chord's header, so this is the one place that writes records.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from datetime import UTC, datetime
@@ -135,7 +136,12 @@ class RecordedAMQP(AMQP):
             return publish(producer, name, message, **options)
         except Exception as why:  # noqa: BLE001 - whatever stopped it, nothing stays half done
             text = f"{name}: the broker does not take messages ({type(why).__name__})"
-            raise EnqueueFailed(f"{text}; {records.undone(task_id)}") from None
+            raise EnqueueFailed(f"{text}; {records.undone(task_id, keyed=_keyed(noted))}") from None
+
+
+def _keyed(noted: str | None) -> bool:
+    """Whether it is a submission with an idempotency key."""
+    return bool(noted and json.loads(noted)["print"])
 
 
 def _own_queue(name: str, provider: str, queue: Any) -> None:

@@ -176,7 +176,11 @@ class Reconciler:
             logger.warning("call left to a newer worker", extra=extra)
             return
         claim = Claim(home=name, task_id=orphan.task_id, token=orphan.token)
-        if orphan.kind == "poison":
+        known = self._engine.ledger(name).get(orphan.task_id) if task.operation.submission else None
+        if known is not None and known.state == "accepted":
+            self._app.backend.mark_as_done(orphan.task_id, known.told, request=request_of(orphan.message))
+            self._engine.gateway(name).gate.finish(None, claim, "end")
+        elif orphan.kind == "poison":
             why = WorkerLost(f"{task.name}: its worker was lost too often")
             self._bury(task, claim, orphan, why)
         else:
@@ -185,11 +189,20 @@ class Reconciler:
 
     def _doubt(self, task: GuardedTask, claim: Claim, orphan: Found) -> None:
         """Have the provider asked, or a person, what became of it: it may have been sent when it was lost."""
-        gate, submits = self._engine.gateway(claim.home).gate, claim.submits or Submits()
+        engine, submits = self._engine, claim.submits or Submits()
         if self._answered(orphan):
-            gate.finish(None, claim, "end", submission="accepted")
+            engine.gateway(claim.home).gate.finish(None, claim, "end", submission="accepted")
         elif submits.verify is not None:
-            gate.finish(None, claim, "wait", wait=submits.after, reason="in_doubt", submission="in_doubt")
+            attempt = int(engine.records(claim.home).get(orphan.task_id).get("attempt") or 0) + 1
+            engine.gateway(claim.home).gate.finish(
+                None,
+                claim,
+                "wait",
+                wait=submits.after,
+                attempt=attempt,
+                reason=CallInDoubt.code,
+                submission="in_doubt",
+            )
             logger.warning("submission in doubt", extra={"task_id": orphan.task_id})
         else:
             why = CallInDoubt(f"{claim.home}: its worker was lost when it may have been sent")

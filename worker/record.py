@@ -43,7 +43,7 @@ DENIED = 86_400_000
 """Milliseconds for which a call is known that its caller was told is not enqueued: the broker may have its
 message all the same, and take long to hand it out."""
 
-_OPEN = "it may run all the same; the same task_id enqueues it once"
+_OPEN = "it may run all the same; the same task_id, or idempotency key, enqueues it once"
 
 FATAL_LOSSES = 3
 FATAL_PUBLISHES = 8
@@ -188,13 +188,18 @@ class Records:
         states: list[bytes] = script("enqueue")(self._line, [*self._indexes, self.keys.lot], args)
         return states
 
-    def undone(self, task_id: str) -> str:
-        """What became of a call that could not be enqueued whole: taken back, or in the open."""
+    def undone(self, task_id: str, *, keyed: bool = False) -> str:
+        """What became of a call that could not be enqueued whole: taken back, or in the open.
+
+        One with an idempotency key is not taken back: somebody may have heard meanwhile that it is there.
+        """
+        if keyed:
+            return _OPEN
         try:
-            self.cancel(task_id, linger=DENIED)
+            state, message = self.cancel(task_id, linger=DENIED)
         except StateUnavailable:
             return _OPEN
-        return "nothing was enqueued"
+        return "nothing was enqueued" if message or not state else _OPEN
 
     def cancel(self, task_id: str, *, linger: int = LINGER) -> tuple[str, bytes]:
         """The state that the call was in, ``""`` for none; no copy of it will start for *linger* ms.

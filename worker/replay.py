@@ -46,7 +46,9 @@ HOUR = 3600.0
 UNRATED = 10_000
 """Replays that may stand in line for a provider without a rate."""
 
-End = Literal["done", "busy", "breaker", "quota", "line", "canary_waits", "canary_failed", "time", "redis"]
+End = Literal[
+    "done", "busy", "breaker", "quota", "line", "canary_waits", "canary_failed", "time", "redis", "error"
+]
 
 
 class Letters(Protocol):
@@ -76,7 +78,8 @@ class Replay:
     Attributes:
         end: Why it ended: ``done`` with all that may be replayed; ``busy``: another run is at it;
             ``breaker``, ``quota``: not now; ``line``: as many stand in line as should; ``canary_waits``,
-            ``canary_failed``; ``time``: it was stopped; ``redis`` did not answer.
+            ``canary_failed``; ``time``: it was stopped; ``redis`` did not answer; ``error``: its
+            letters, or we, are broken, which the log tells.
         outcomes: Letters by what became of them, and the canary's.
     """
 

@@ -123,8 +123,16 @@ def _step(
     except StopIteration:
         pass
     except ResponseError as refused:
-        runs[name].end = "redis"
-        extra = {"integration.provider": name, "error": type(refused).__name__}
-        logger.warning("replay interrupted", extra=extra)
+        _broken(name, runs[name], "redis", refused)
+    except PASSING:
+        raise
+    except Exception as why:  # noqa: BLE001 - one provider's letters hold up no other's
+        _broken(name, runs[name], "error", why)
     del going[name]
     return None
+
+
+def _broken(name: str, run: Replay, end: End, why: Exception) -> None:
+    run.end = end
+    extra = {"integration.provider": name, "error": type(why).__name__}
+    logger.warning("replay interrupted", extra=extra)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from worker.errors import NarrowsError
+from worker.redaction import excerpt
 from worker.scripts import script
 from worker.sealed_body import sealed_body
 from worker.sealed_places import Places
@@ -29,7 +30,7 @@ __all__ = ["CLEAR", "Census", "Resealing"]
 CLEAR = ""
 """Stands for a key's id where there is none: arguments of a sealed task that lie in clear."""
 
-UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, NarrowsError)
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, NarrowsError)
 """What is raised by a document of another shape: somebody else's, which stays as it is."""
 
 _MOST_PASSES = 5
@@ -82,9 +83,8 @@ class Resealing:
             self._advance(len(letters.raws))
         for entries in self._places.audit():
             for entry in entries:
-                found["audit"].update(
-                    {one for value in entry.fields.values() for one in key_ids(_text(value))}
-                )
+                ids = (self._ids(value, _lettered) for value in entry.fields.values())
+                found["audit"].update(set().union(*ids))
             self._advance(len(entries))
         return found
 
@@ -131,23 +131,17 @@ class Resealing:
     def _set_entries(self, entries: list[Entry]) -> int:
         args: list[Any] = []
         for entry in entries:
-            new = {name: self._anew(value) for name, value in entry.fields.items()}
+            new = {name: self._anew(value, self._letter) for name, value in entry.fields.items()}
             if new != entry.fields:
                 flat = [text for pair in new.items() for text in pair]
                 args += [entry.id, len(flat), *flat]
         return int(script("reseal_audit")(self._redis, [self._places.keys.audit], args)) if args else 0
 
-    def _anew(self, raw: bytes, seal: Callable[[Any], Any] | None = None) -> bytes:
-        """*raw* under the newest key; itself when it is, or when it cannot be read or opened."""
+    def _anew(self, raw: bytes, seal: Callable[[Any], Any]) -> bytes:
+        """*raw* under the newest key, all of it that can be read and opened."""
         text = _text(raw)
-        if seal is not None and self._sealer.patterns:
-            try:
-                document = json.loads(text)
-                sealed = seal(document)
-            except UNREADABLE:
-                return raw
-            if sealed != document:
-                text = json.dumps(sealed, separators=(",", ":"))
+        if self._sealer.patterns:
+            text = _rewritten(text, seal)
         return self._sealer.resealed(text).encode(errors="surrogateescape")
 
     def _message(self, document: Any) -> Any:
@@ -157,10 +151,15 @@ class Resealing:
         return [headers, properties, list(sealed), options]
 
     def _letter(self, letter: Any) -> Any:
-        if not self._operates(letter["task"]):
+        """A dead letter or what the audit stream keeps of one, the arguments sealed."""
+        task, args, kwargs = _lettered(letter)
+        if not self._operates(task) or not isinstance(args, list) or not isinstance(kwargs, dict):
             return letter
-        args, kwargs = self._sealer.seal(letter["task"], letter["args"], letter["kwargs"])
-        return {**letter, "args": args, "kwargs": kwargs}
+        args, kwargs = self._sealer.seal(task, args, kwargs)
+        sealed = {**letter, "args": args, "kwargs": kwargs}
+        if "payload_excerpt" in letter and is_sealed(args):
+            sealed["payload_excerpt"] = excerpt(self._tasks[task].operation, args, kwargs)
+        return sealed
 
     def _operates(self, name: str) -> bool:
         return bool(getattr(self._tasks.get(name), "guarded", False))
@@ -186,6 +185,16 @@ class Resealing:
 
 def _lettered(letter: Any) -> tuple[Any, Any, Any]:
     return letter["task"], letter["args"], letter["kwargs"]
+
+
+def _rewritten(text: str, seal: Callable[[Any], Any]) -> str:
+    """The JSON in *text* as *seal* makes it; *text* when it cannot be read, opened, or is so already."""
+    try:
+        document = json.loads(text)
+        sealed = seal(document)
+    except UNREADABLE:
+        return text
+    return text if sealed == document else json.dumps(sealed, separators=(",", ":"))
 
 
 def _text(raw: bytes) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from celery import states
 from celery.backends.redis import RedisBackend
@@ -20,9 +20,13 @@ from worker import errors, registry
 from worker.deferral import kind_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from worker.why import Whereabouts
 
 __all__ = ["Results"]
+
+Told = TypeVar("Told")
 
 logger = logging.getLogger("narrows")
 
@@ -41,26 +45,32 @@ class Results(RedisBackend):
         """What Celery keeps of the task; while its call waits, RETRY, and why and until when.
 
         ``result`` is an exception with that as its text then, ``waiting`` a dictionary of the details; both
-        have ``submission``, what callers are told of one. A task that is not ready costs a round trip more,
-        one that waits two. Not so in workers, which ask only whether a task has ended.
+        have ``submission``, what callers are told of one. A task that is not ready costs a round trip
+        more, one that waits or that nobody knows two. Not so in workers, which ask only whether a task has ended.
         """
         meta = self.stored(task_id, cache=cache)
         if meta["status"] not in _OPEN or self.app.use_fast_trace_task:
             return meta
-        found = self._found(task_id)
-        return meta if found is None or not found.waits else {**meta, **_waiting(found, meta)}
+        found = self._asked(_look, task_id)
+        if found is not None and found.waits:
+            return {**meta, **_waiting(found, meta)}
+        if found is None and meta["status"] == states.PENDING:
+            told = self._asked(_accepted, task_id)  # a result stays for a day, what is accepted for 30
+            if told is not None:
+                return {**meta, "task_id": task_id, "status": states.SUCCESS, "result": told}
+        return meta
 
     def stored(self, task_id: str, *, cache: bool = True) -> dict[str, Any]:
         """What Celery keeps of the task, whatever its record says."""
         meta: dict[str, Any] = super().get_task_meta(task_id, cache=cache)
         return meta
 
-    def _found(self, task_id: str) -> Whereabouts | None:
-        """Where the call is; None when it has no record, or when that cannot be read now."""
+    def _asked(self, look: Callable[[Any, str], Told | None], task_id: str) -> Told | None:
+        """What *look* finds; None when that is nothing, or cannot be read now."""
         if time.monotonic() < self._blind_until:
             return None
         try:
-            return _look(self.app, task_id)
+            return look(self.app, task_id)
         except Exception as why:  # noqa: BLE001 - whatever it is, the result itself was read
             self._blind_until = time.monotonic() + BLIND
             logger.warning("record not read", extra={"task_id": task_id, "error_type": type(why).__name__})
@@ -92,6 +102,13 @@ class Results(RedisBackend):
             pipe.set(key, value, ex=lives or None)
             pipe.publish(key, value)
             pipe.execute()
+
+
+def _accepted(app: Any, task_id: str) -> dict[str, Any] | None:  # noqa: ARG001 - as _look
+    from worker.submissions import find_submission
+
+    told = find_submission(task_id)
+    return told if told and told["state"] == "accepted" else None
 
 
 def _look(app: Any, task_id: str) -> Whereabouts | None:

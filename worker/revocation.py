@@ -21,11 +21,14 @@ class RecordedControl(Control):
 
     def revoke(self, task_id: Any, *args: Any, **kwargs: Any) -> Any:
         """Revoke one task or several: what waits ends now, what is queued is dropped when it comes."""
-        for one in [task_id] if isinstance(task_id, str) else task_id:
-            self._cancel(str(one))
-        return super().revoke(task_id, *args, **kwargs)
+        ids = [task_id] if isinstance(task_id, str) else [str(one) for one in task_id]
+        left = [one for one in ids if not self._cancel(one)]
+        if not left:  # workers would drop each message of it, and store REVOKED
+            return None
+        return super().revoke(left[0] if isinstance(task_id, str) else left, *args, **kwargs)
 
-    def _cancel(self, task_id: str) -> None:
+    def _cancel(self, task_id: str) -> bool:
+        """Whether it is a submission that may have arrived, and is seen through."""
         from worker.engine import engine
 
         self.app.loader.import_default_modules()  # who only revokes has not imported the tasks
@@ -33,6 +36,9 @@ class RecordedControl(Control):
             state, message = engine().records(name).cancel(task_id)
             if state not in {"", "running", "ended"} and message:
                 self.app.backend.mark_as_revoked(task_id, "revoked", request=request_of(message))
+            elif state and (known := engine().ledger(name).get(task_id)) and known.state != "queued":
+                return True
+        return False
 
 
 def forget_revoked(sender: Any, request: Any, **_: Any) -> None:

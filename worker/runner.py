@@ -24,6 +24,7 @@ from worker import context, redaction
 from worker.claim import Claim
 from worker.deadletters import DeadLetter, iso, verdict
 from worker.deferral import parks
+from worker.envelope import is_moment
 from worker.errors import (
     CallDeferred,
     CallFailed,
@@ -38,6 +39,7 @@ from worker.errors import (
     UnexpectedError,
 )
 from worker.ledger import noted_of
+from worker.letter import replays_of
 from worker.message import lane_of, of_request
 from worker.submitting import state_after
 
@@ -107,7 +109,8 @@ class Runner:
         if request.called_directly or request.is_eager or not request.id:
             return Claim()
         name = task.operation.provider.name
-        header = request.get("narrows") or {}
+        header = _mark(request.get("narrows"))
+        at = header.get("at")
         task_id, backend, bulkhead = str(request.id), task.backend, self._engine.bulkhead
 
         def ended() -> bool:
@@ -123,14 +126,16 @@ class Runner:
             ended=ended,
             crowded=lambda: bulkhead.crowded(name),
             lease=self._engine.settings.claim_lease,
-            created_at=float(header.get("at") or 0.0),
+            created_at=float(at) if is_moment(at) else 0.0,
             context=context.from_header(header, default=request.root_id),
         )
 
     def settle(self, task: GuardedTask, status: str, outcome: Any, args: Any, kwargs: Any) -> None:
         """Tell Redis how the task ended, once Celery has stored it. Never raises for Redis."""
         claim = task.request.get("claim")
-        if claim is None:
+        if claim is None and status == states.FAILURE:  # before it could claim anything
+            claim = self.claim(task, task.request)
+        if claim is None or not claim.task_id:
             return
         try:
             with context.bound(claim.context):
@@ -181,7 +186,7 @@ class Runner:
         A copy may come when its call has long ended, and the cache has the very answer: it would end twice.
         """
         request = task.request
-        copied = (request.get("narrows") or {}).get("copy")
+        copied = _mark(request.get("narrows")).get("copy")
         if not claim.task_id or not (copied or request.callbacks or request.chain or request.chord):
             return
         gate = self._engine.gateway(claim.home).gate
@@ -221,7 +226,7 @@ class Runner:
                 claim,
                 "wait",
                 wait=seconds,
-                attempt=claim.attempt,
+                attempt=claim.attempt + claim.sending,
                 backoff=claim.backoff,
                 reason=why.code,
                 submission=now_is,
@@ -282,8 +287,8 @@ class Runner:
         headers: Mapping[str, Any],
     ) -> None:
         """Write the dead letter and end the record, in one step."""
-        mark, now = headers.get("narrows") or {}, time.time()
-        replays = int(mark.get("replays") or 0)
+        mark, now = _mark(headers.get("narrows")), time.time()
+        replays = replays_of(mark)
         args, kwargs = self._engine.sealer.seal(task.name, args, kwargs)  # by bare name it came in clear
         made = bool(getattr(why, "status", None)) or isinstance(why, CallFailed)
         letter = DeadLetter(
@@ -319,6 +324,11 @@ class Runner:
         moved, became = gateway.gate.finish(report, claim, fate, **details)
         gateway.breaker.moved(moved)
         return became
+
+
+def _mark(header: Any) -> Mapping[str, Any]:
+    """Our own header; nothing when a stranger wrote something else there."""
+    return header if isinstance(header, dict) else {}
 
 
 def _may_pass(why: NarrowsError, claim: Claim) -> bool:

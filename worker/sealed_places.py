@@ -1,23 +1,31 @@
 """Where sealed arguments lie in the state Redis, by the page: in records, dead letters and audit streams.
 
+And in messages that no worker could take, whole as they came: those are counted only.
+
 Others go on meanwhile. What is there all the time comes at least once; a record that changes its state may
 come twice, or not at all when it goes where the walk has been: who needs each walks until nothing is new.
 """
 
 from __future__ import annotations
 
+import base64
+import json
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from worker.deadletters import DeadLetters
 from worker.keys import keys
+from worker.letter import UNROUTABLE
+from worker.sealing import key_ids
 from worker.submission import STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from redis import Redis
 
-__all__ = ["PAGE", "Entry", "Letters", "Places", "Record"]
+__all__ = ["PAGE", "Entry", "Letters", "Places", "Record", "unroutable"]
 
 PAGE = 200
 
@@ -106,3 +114,21 @@ class Places:
             tied = sum(each == last for _, each in page)
             same = tied + (same if repr(last) == score else 0)
             score = repr(last)
+
+
+def unroutable(redis: Redis) -> Mapping[str, Counter[str]]:
+    """How many messages that no worker could take are sealed under each key's id, by their queue."""
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for letter in DeadLetters(redis, UNROUTABLE):
+        found[str(letter.get("queue"))].update({one for text in _texts(letter) for one in key_ids(text)})
+    return found
+
+
+def _texts(letter: Mapping[str, Any]) -> Iterator[str]:
+    """The body of the message, and the one inside of it where the envelope could not be read either."""
+    try:
+        text = base64.b64decode(letter["message"]).decode(errors="replace")
+        yield text
+        yield base64.b64decode(json.loads(text)["body"]).decode(errors="replace")
+    except (LookupError, RecursionError, TypeError, ValueError):
+        return

@@ -14,6 +14,7 @@ from worker import budget, limits, registry, submitted
 from worker.breaker import FOREVER
 from worker.keys import Keys, keys
 from worker.lane import LANES
+from worker.letter import UNROUTABLE
 from worker.overrides import overridden
 from worker.scripts import script
 from worker.standing import BreakerWord, Standing
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from worker.metrics.gauges import ProviderState
     from worker.provider import Provider
 
-__all__ = ["Standing", "View", "provider_states", "standings", "view"]
+__all__ = ["Look", "Standing", "View", "look", "provider_states", "standings", "view"]
 
 _NUMBERS: dict[BreakerWord, int] = {"closed": 0, "open": 1, "half_open": 2}
 _BREAKER = ("state", "open_until", "opened_at", "failures", "window", "successes")
@@ -103,6 +104,14 @@ class View:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How the providers stand, and how many messages lie about that no worker could take."""
+
+    standings: list[Standing]
+    unroutable: int
+
+
 def view(engine: Engine, name: str) -> View:
     """The provider of that name as *engine*'s settings have it."""
     chosen = engine.settings.providers.get(name)
@@ -118,24 +127,32 @@ def view(engine: Engine, name: str) -> View:
 
 def standings(engine: Engine, names: Iterable[str] | None = None) -> list[Standing]:
     """How the providers of *names* stand, all known ones when None; one round trip."""
+    return look(engine, names).standings
+
+
+def look(engine: Engine, names: Iterable[str] | None = None) -> Look:
+    """The same, and what belongs to no provider; one round trip."""
     views = [view(engine, name) for name in (registry.names() if names is None else names)]
     with engine.state.pipeline(transaction=False) as ask:
         ask.time()
+        ask.llen(keys(UNROUTABLE).dlq)
         asked = [0]
         for each in views:
             each.ask(ask)
-            asked.append(len(ask) - 1)
-        (seconds, micros), *replies = ask.execute()
+            asked.append(len(ask) - 2)
+        (seconds, micros), unroutable, *replies = ask.execute()
     now = seconds * 1000 + micros // 1000
     spans = zip(views, asked, asked[1:], strict=False)
-    return [each.standing(replies[start:end], now) for each, start, end in spans]
+    found = [each.standing(replies[start:end], now) for each, start, end in spans]
+    return Look(standings=found, unroutable=unroutable)
 
 
 def provider_states(engine: Engine) -> list[ProviderState]:
     """What the gauges show; one round trip."""
     from worker.metrics.gauges import ProviderState
 
-    return [
+    found = look(engine)
+    states = [
         ProviderState(
             provider=each.provider,
             breaker_state=_NUMBERS[each.breaker],
@@ -151,8 +168,9 @@ def provider_states(engine: Engine) -> list[ProviderState]:
             dlq_depth=each.dead_letters,
             **_submissions(each.submitted),
         )
-        for each in standings(engine)
+        for each in found.standings
     ]
+    return [*states, ProviderState.of_letters(UNROUTABLE, found.unroutable)]
 
 
 def _submissions(each: submitted.Submitted | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from config import storage
@@ -93,7 +94,7 @@ class Storage:
 
     def _confirmed(self, files: Any, path: str, content: bytes) -> None:
         if self._scheme == "file":
-            _write_whole(files, path, content)
+            _write_whole(Path(path), content)
         else:
             files.pipe_file(path, content)
         files.invalidate_cache()
@@ -174,15 +175,36 @@ def _let_go(files: Any) -> None:
         sync(files.loop, client.__aexit__, None, None, None, timeout=5)
 
 
-def _write_whole(files: Any, path: str, content: bytes) -> None:
-    """Write a file that is whole whenever it is there, on disk before anybody relies on it."""
-    files.makedirs(path.rpartition("/")[0], exist_ok=True)
-    part = f"{path}.{os.getpid()}.part"
-    with files.open(part, "wb") as file:
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is whole whenever it is there, on disk before anybody relies on it.
+
+    Arguments may lie in it in clear, so it is for its owner alone, as are folders that are made for it.
+    """
+    made = [folder for folder in path.parents if not folder.exists()]
+    for folder in reversed(made):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)
+    with part.open("xb", opener=_private) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    files.mv(part, path)
+    part.replace(path)
+    for folder in (path.parent, *(each.parent for each in made)):
+        _settle(folder)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _settle(folder: Path) -> None:
+    """Have the names in *folder* on disk, too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _digest(files: Any, path: str, size: int) -> bytes:

@@ -49,9 +49,14 @@ class _Name:
         return core_schema.no_info_after_validator_function(self._checked, handler(source))
 
     def _checked(self, value: str) -> str:
-        if not value.strip() or len(value) > self.longest:
+        if not value.strip() or len(value) > self.longest or not _is_unicode(value):
             raise ValueError(f"takes a text of 1 to {self.longest} characters, for example 'order-4711'")
         return value
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it holds no half of a pair, which no encoding has."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 IdempotencyKey = Annotated[str, _Name(255)] | None

@@ -8,16 +8,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import RedisError
+
 from worker.errors import (
+    ArgumentsInvalid,
     CallDeferred,
     CallFailed,
     CallInDoubt,
+    CallInFlight,
     CallRejected,
     CredentialsRefused,
+    DuplicateDelivery,
     ProviderThrottled,
     ProviderUnavailable,
     RecordGone,
@@ -45,6 +51,13 @@ logger = logging.getLogger("narrows")
 
 INSIST, PAUSE = 20.0, 0.5
 """Seconds for which Redis is told that a provider took a submission, since nobody else knows; and between."""
+
+
+LEAST, MOST = 1.0, 60.0
+"""Seconds that a call waits which repeats a submission, a quarter of that one's age within these."""
+
+DECIDED = frozenset({"accepted", "rejected", "in_doubt"})
+"""What a call that repeats a submission is told; in doubt it may be for days."""
 
 
 class Submitter:
@@ -75,6 +88,9 @@ class Submitter:
         """What callers are told of the submission once the provider has taken it, now or before."""
         claim.submits = operation.submission or Submits()
         given, name = operation.parsed(args, kwargs), operation.provider.name
+        if given.arguments.get("idempotency_key") and not claim.task_id:
+            text = "takes a task, which remembers it: call it with delay() or apply_async()"
+            raise ArgumentsInvalid(f"{operation.name}: idempotency_key: {text}")
 
         def ask(steps: Steps[Any]) -> Any:
             return self._pipeline.run(name, operation.name, steps, claim, progress)
@@ -82,23 +98,59 @@ class Submitter:
         try:
             return self._sent(operation, given, claim, ask)
         except SubmissionKnown:
-            known = self._ledger(name).get(claim.task_id)
-        if known is None:
-            raise RecordGone
-        if known.id != claim.task_id or known.state in {"accepted", "rejected"}:
+            known = self._known(name, claim)
+        if known.id != claim.task_id:
+            return self._repeated(known, operation, claim)
+        if known.state in {"accepted", "rejected"}:
             return known.told
         return self._seen_through(known, operation, given, claim, ask)
 
+    def _known(self, provider: str, claim: Claim) -> Submission:
+        """What the ledger knows of the claim's submission, or of the one that it repeats."""
+        try:
+            known = self._ledger(provider).get(claim.task_id)
+        except RedisError as gone:
+            raise StateUnavailable from gone
+        if known is None:
+            raise RecordGone
+        return known
+
     def _sent(self, operation: Operation, given: BoundArguments, claim: Claim, ask: Ask) -> dict[str, Any]:
         """What callers are told once the provider has taken what is sent now."""
-        submits = claim.submits or Submits()
         try:
-            taken = ask(operation.function(*given.args, **given.kwargs))
-        except CallInDoubt as why:
-            if submits.resend == "idempotent":
-                raise _sent_again(why) from None
-            raise self._in_doubt(why, submits, self._clock()) from None
+            taken = _receipt(operation, ask(operation.function(*given.args, **given.kwargs)))
+        except Exception as why:  # noqa: BLE001 - whatever it is, it may leave a doubt
+            raise self._failed(why, operation, claim) from None
+        submits = claim.submits or Submits()
         return self._taken(operation, claim, taken, submits.details(*given.args, **given.kwargs))
+
+    def _failed(self, why: Exception, operation: Operation, claim: Claim) -> Exception:
+        """*why*, or the doubt that it leaves: what was answered well is not undone by what comes after."""
+        submits = claim.submits or Submits()
+        if claim.taken and not isinstance(why, CallInDoubt | StateUnavailable | DuplicateDelivery):
+            kind = type(why).__name__
+            why = CallInDoubt(f"{operation.provider.name}: it was taken, and what followed failed ({kind})")
+        if not isinstance(why, CallInDoubt):
+            return why
+        if submits.resend == "idempotent":
+            return _sent_again(why)
+        return self._in_doubt(why, submits, self._clock())
+
+    def _repeated(self, known: Submission, operation: Operation, claim: Claim) -> dict[str, Any]:
+        """What callers are told of the submission whose key this call repeats, once that has an end."""
+        ledger = self._ledger(known.provider)
+        try:
+            first, lives = ledger.digest(known.id), ledger.lives(known.id)
+        except RedisError as gone:
+            raise StateUnavailable from gone
+        if first and first != json.loads(claim.noted)["digest"]:
+            text = "was used for other arguments; what is submitted anew takes a new one"
+            raise ArgumentsInvalid(f"{operation.name}: idempotency_key: {text}")
+        if known.state in DECIDED or not lives:
+            return known.told
+        wait = min(max((claim.clock - known.created_at) / 4, LEAST), MOST)
+        text = f"{known.provider}: the same submission is under way, again in {wait:.1f} s"
+        raise CallInFlight(text, wait=wait, provider=known.provider)
 
     def _seen_through(
         self, known: Submission, operation: Operation, given: BoundArguments, claim: Claim, ask: Ask
@@ -107,14 +159,19 @@ class Submitter:
         submits = claim.submits or Submits()
         if submits.verify is None:
             raise CallInDoubt(f"{known.provider}: it was sent before, and nobody knows whether it arrived")
+        claim.anew = True
         try:
             found = ask(submits.verify(known, *given.args, **given.kwargs))
         except (CallFailed, CallRejected) as why:
             text = f"{known.provider}: it was sent before, and the look for it failed ({why})"
             raise self._in_doubt(CallInDoubt(text), submits, known.sent_at) from None
         if found is not None:
-            return self._taken(operation, claim, found, known.details)
+            return self._taken(operation, claim, _receipt(operation, found), known.details)
         claim.again = True
+        if claim.attempt >= self._pipeline.gateway(known.provider).provider.retry.attempts:
+            raise ProviderUnavailable(
+                f"{known.provider}: it was sent {claim.attempt} times and never arrived"
+            )
         return self._sent(operation, given, claim, ask)
 
     def _in_doubt(self, why: CallInDoubt, submits: Submits, sent_at: float) -> CallInDoubt:
@@ -124,12 +181,9 @@ class Submitter:
         return why
 
     def _taken(
-        self, operation: Operation, claim: Claim, value: Any, details: Mapping[str, Any]
+        self, operation: Operation, claim: Claim, value: Accepted, details: Mapping[str, Any]
     ) -> dict[str, Any]:
         """What callers are told, once the ledger knows it too."""
-        if not isinstance(value, Accepted):
-            kind = type(value).__name__
-            raise UnexpectedError(f"{operation.name} returned {kind}; an operation that submits, Accepted")
         details = {**details, **value.details}
         if claim.task_id:
             self._remember(operation.provider.name, claim, value, details)
@@ -168,6 +222,16 @@ class Submitter:
                 return
 
 
+def _receipt(operation: Operation, value: Any) -> Accepted:
+    """*value*, when it is what an operation that submits returns."""
+    if not isinstance(value, Accepted):
+        kind = type(value).__name__
+        raise UnexpectedError(f"{operation.name} returned {kind}; an operation that submits, Accepted")
+    if not isinstance(value.external_id, str) or not value.external_id:
+        raise UnexpectedError(f"{operation.name} returned an Accepted without an external_id")
+    return value
+
+
 def _sent_again(why: CallInDoubt) -> CallFailed:
     """*why* as a failure that may be tried again: a provider that takes each id only once says it again."""
     failed = ProviderUnavailable(str(why))
@@ -185,7 +249,9 @@ def state_after(why: BaseException, claim: Claim) -> str:
     if isinstance(why, CallInDoubt):
         return "in_doubt"
     if not claim.sending:
-        return ""
+        return "queued" if claim.again else ""
+    if claim.taken:
+        return "in_doubt"
     if isinstance(why, CallFailed) and why.sent and not isinstance(why, ProviderThrottled):
         return "in_doubt"
     if isinstance(why, CallFailed | CallDeferred | CredentialsRefused):

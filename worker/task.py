@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from celery import Task
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from celery.result import AsyncResult
 
     from worker.operation import Operation
@@ -64,7 +66,7 @@ class GuardedTask(Task):
         if self.operation.submission is not None:
             mark["noted"] = noted(self.operation, arguments, named)
             key = idempotency_key(self.operation, arguments, named)
-            if key and not positional:
+            if key and not positional and not _followed(options):
                 options["task_id"] = options.get("task_id") or submission_id(self.name, key)
         options["headers"] = {**headers, "narrows": mark}
         options["argsrepr"], options["kwargsrepr"] = masked(self.operation, arguments, named)
@@ -115,3 +117,10 @@ class GuardedTask(Task):
         from worker.engine import engine
 
         engine().runner.settle(self, status, retval, args, kwargs)
+
+
+def _followed(options: Mapping[str, Any]) -> bool:
+    """Whether steps come after the call: they are its own, also when it repeats a submission."""
+    return bool(
+        options.get("link") or options.get("link_error") or options.get("chain") or options.get("chord")
+    )

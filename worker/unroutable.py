@@ -10,28 +10,27 @@ import base64
 import json
 import time
 import uuid
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kombu.utils.json import JSONEncoder
 
 from worker import context
-from worker.deadletters import PAGE, DeadLetter, iso
+from worker import letter as letters
 from worker.envelope import BARE, enveloped
 from worker.errors import NarrowsError
 from worker.keys import keys
+from worker.letter import UNROUTABLE, DeadLetter, iso
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from celery import Celery
 
+    from worker.deadletters import DeadLetters
     from worker.engine import Engine
 
 __all__ = ["CODE", "UNROUTABLE", "WHOLE", "UnroutableLetter", "keep", "letter_of", "replay"]
-
-UNROUTABLE = "unroutable"
-"""The provider that these letters name, and the end of their list's name."""
 
 CODE = "unroutable"
 
@@ -69,7 +68,7 @@ class UnroutableLetter(DeadLetter):
 
     def as_json(self) -> str:
         """The letter as it lies in Redis."""
-        return json.dumps(asdict(self), separators=(",", ":"), cls=JSONEncoder)
+        return json.dumps(self.document(), separators=(",", ":"), cls=JSONEncoder)
 
 
 def letter_of(message: Any, queue: str, why: str) -> UnroutableLetter:
@@ -118,36 +117,28 @@ def keep(engine: Engine, letter: UnroutableLetter) -> None:
     engine.watcher.dead_lettered(UNROUTABLE, CODE)
 
 
-def replay(engine: Engine, app: Celery, letter: Mapping[str, Any]) -> bool:
+def replay(app: Celery, lying: DeadLetters, raw: bytes, *, by: str) -> bool:
     """Whether the message went into its queue again, as it was; False when its letter had left already.
 
     It is sent first and the letter removed then: who is killed in between leaves both, and the next replay
     sends it twice. Two who replay the same letter at the same moment may, too.
 
     Args:
-        engine: Where the letter lies.
-        app: Whose broker takes the message.
-        letter: As :class:`worker.deadletters.DeadLetters` gives it.
+        app: Whose broker takes the message, into a queue that it knows.
+        lying: The unroutable letters.
+        raw: One of them, as it lies there.
+        by: Who does it, for the audit.
 
     Raises:
-        NarrowsError: The letter does not hold the whole message.
+        NarrowsError: The letter does not hold a whole message, or names another queue; it stays.
         RedisError, kombu.exceptions.OperationalError: The letter stays.
     """
-    if not letter["whole"]:
-        raise NarrowsError(
-            f"{UNROUTABLE}: {letter['id']} was too long to be kept whole, and cannot be replayed"
-        )
-    found = _lying(engine, letter)
-    if found is None:
+    queue, message = _message(app, letters.letter_of(raw))
+    if raw not in lying:
         return False
-    body = base64.b64decode(letter["message"])
-    again: bytes | str = body
-    if letter["content_type"] != BARE:
-        parts = {name: letter[name] for name in ("content_type", "content_encoding", "headers", "properties")}
-        again = enveloped(body, letter["queue"], **parts)
     with app.pool.acquire(block=True) as connection, connection.channel() as channel:
-        channel.client.lpush(letter["queue"], again)
-    engine.state.lrem(keys(UNROUTABLE).dlq, 1, found)
+        channel.client.lpush(queue, message)
+    lying.remove([raw], by=by, action="replay")
     return True
 
 
@@ -163,22 +154,27 @@ def _body(message: Any) -> bytes:
     return body if isinstance(body, bytes) else str(body).encode(errors="surrogatepass")
 
 
-def _lying(engine: Engine, letter: Mapping[str, Any]) -> Any:
-    """The very bytes of *letter* in its list."""
-    start, at = 0, keys(UNROUTABLE).dlq
-    while page := engine.state.lrange(at, start, start + PAGE - 1):
-        found = next((text for text in page if _read(text) == letter), None)
-        if found is not None:
-            return found
-        start += PAGE
-    return None
-
-
-def _read(text: Any) -> Any:
+def _message(app: Celery, letter: Mapping[str, Any]) -> tuple[str, bytes | str]:
+    """Where the message of *letter* is to go, and it as it lay there."""
+    named = letters.id_of(letter)[:NAME]
     try:
-        return json.loads(text)
-    except ValueError:
-        return None
+        queue, whole = letter["queue"], letter["whole"]
+        message = _again(letter)
+    except (LookupError, RecursionError, TypeError, ValueError):
+        raise NarrowsError(f"{UNROUTABLE}: {named} holds no message that can be read") from None
+    if not whole:
+        raise NarrowsError(f"{UNROUTABLE}: {named} was too long to be kept whole, and cannot be replayed")
+    if not isinstance(queue, str) or queue not in app.amqp.queues:
+        raise NarrowsError(f"{UNROUTABLE}: {named} names a queue that no worker takes from")
+    return queue, message
+
+
+def _again(letter: Mapping[str, Any]) -> bytes | str:
+    body = base64.b64decode(letter["message"], validate=True)
+    if letter["content_type"] == BARE:
+        return body
+    parts = {name: letter[name] for name in ("content_type", "content_encoding", "headers", "properties")}
+    return enveloped(body, letter["queue"], **parts)
 
 
 def _text(value: Any) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from tasks.city311.city import City
 from tasks.city311.fields import mapped, placed, value_at
 from worker.errors import ResponseUnreadable
+from worker.external_id import external_id
 from worker.provider import Auth
 from worker.request import Request
 
@@ -18,7 +19,7 @@ __all__ = ["Base311Adapter", "Lookup"]
 
 Document = Mapping[str, Any]
 
-_LONGEST_NUMBER, _LONGEST_STATUS = 64, 64
+_LONGEST_STATUS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +100,7 @@ class Base311Adapter:
 
     def number(self, entry: Any) -> str | None:
         """Their name for it in an answer or an entry; None when there is none that can be one."""
-        found = value_at(entry, self.answer_map["external_id"])
-        if isinstance(found, bool) or not isinstance(found, str | int):
-            return None
-        text = str(found).strip()
-        return text if text and len(text) <= _LONGEST_NUMBER and text.isprintable() else None
+        return external_id(value_at(entry, self.answer_map["external_id"]))
 
     def status(self, entry: Document) -> str | None:
         """Its status, in a word where we know one."""

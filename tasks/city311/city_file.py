@@ -28,6 +28,7 @@ from tasks.city311.city_tables import (
     Zone,
 )
 from tasks.city311.doubt import resending
+from tasks.city311.told_fields import untold
 from worker.provider import Auth, Quota, Rate
 from worker.submission import Submits
 
@@ -165,9 +166,11 @@ class CityFile(Table):
     @property
     def unsaid(self) -> list[str]:
         """What a person should still fill in."""
+        lost = ", ".join(untold(self.submit.fields))
         return [
             *(["base_url: where the city's 311 is asked"] if self.base_url == PLACEHOLDER else []),
             *(f"{name}: {why}" for name, why in _CHECKS.items() if not getattr(self, name)),
+            *([f"submit.fields: without them the city is not told {lost}"] if lost else []),
         ]
 
 

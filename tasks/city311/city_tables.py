@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from tasks.city311.adapter import Lookup
 from tasks.city311.city import Area, City
 from tasks.city311.doubt import Resend
+from tasks.city311.told_fields import OURS, WANTED, clash, wants
 
 __all__ = [
     "Address",
@@ -27,11 +28,6 @@ __all__ = [
     "Zone",
 ]
 
-_OURS = frozenset({
-    "agency", "anonymous", "complaint_type", "contact.email", "contact.name", "contact.phone", "description",
-    "descriptor", "location.address", "location.borough", "location.coordinates", "location.full_address",
-    "location.latitude", "location.longitude", "location.zip", "observed_at",
-})  # fmt: skip
 _ANSWERED = frozenset({"external_id", "external_status", "agency", "updated_at"})
 
 
@@ -64,12 +60,26 @@ def _zips(given: list[str]) -> list[str]:
 def _fields(given: dict[str, str], known: frozenset[str]) -> dict[str, str]:
     if strange := sorted(set(given) - known):
         raise ValueError(f"has no field {strange[0]!r}; there are {', '.join(sorted(known))}")
-    if not all(value and all(value.split(".")) for value in given.values()):
+    for value in given.values():
+        _dotted(value)
+    return given
+
+
+def _dotted(path: str) -> str:
+    if not all(path.split(".")):
         raise ValueError('takes their names, dotted where they lie deeper, such as "contact.phone"')
+    return path
+
+
+def _told(given: dict[str, str]) -> dict[str, str]:
+    if wants(_fields(given, OURS)):
+        raise ValueError(f"takes {WANTED}")
     return given
 
 
 def _plain(given: dict[str, Any]) -> dict[str, Any]:
+    for name in given:
+        _dotted(name)
     try:
         json.dumps(given)
     except (TypeError, ValueError):
@@ -83,7 +93,7 @@ Word = Annotated[str, Field(min_length=1, max_length=200)]
 Path_ = Annotated[str, AfterValidator(_path)]
 Zips = Annotated[list[str], AfterValidator(_zips)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Ours = Annotated[dict[str, str], AfterValidator(lambda given: _fields(given, _OURS))]
+Ours = Annotated[dict[str, str], AfterValidator(_told)]
 Answered = Annotated[dict[str, str], AfterValidator(lambda given: _fields(given, _ANSWERED))]
 
 
@@ -136,6 +146,17 @@ class SubmitTable(Table):
     zoneless: bool = False
     fields: Ours
     constants: Annotated[dict[str, Any], AfterValidator(_plain)] = {}
+
+    @model_validator(mode="after")
+    def _apart(self) -> SubmitTable:
+        tag = [self.correlation] if self.correlation else []
+        if both := clash([*self.fields.values(), *self.constants, *map(_dotted, tag)]):
+            first, second = both
+            raise ValueError(
+                f'would send "{first}" and "{second}" in one place; each of fields, constants and '
+                "correlation takes a place of its own"
+            )
+        return self
 
 
 class LookupTable(Table):

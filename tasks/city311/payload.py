@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from tasks.arguments import Parsed
 from tasks.city311.city import City
+from worker.external_id import external_id
 
 __all__ = ["ExternalId", "payload_of"]
-
-_NUMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:#/ -]{0,63}")
 
 
 def payload_of(city: City) -> Any:
@@ -25,9 +23,9 @@ def payload_of(city: City) -> Any:
 
 
 def _external_id(value: Any) -> str:
-    if not isinstance(value, str) or not _NUMBER.fullmatch(value.strip()):
+    if not isinstance(value, str) or (found := external_id(value)) is None:
         raise ValueError('takes the number that the city gave, for example "311-10935582"')
-    return value.strip()
+    return found
 
 
 ExternalId = Annotated[str, Parsed(_external_id)]

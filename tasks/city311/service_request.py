@@ -6,6 +6,7 @@ A city is the validation's context. What is refused is named by its field, and n
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -15,17 +16,18 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from tasks.city311.city import City
+from tasks.city311.phone import phone
+from tasks.city311.refusals import in_words
 
 __all__ = ["Contact", "Location", "ServiceRequest"]
 
-_SEPARATORS = re.compile(r"[\s().\u2011-]+")
-_PHONE = re.compile(r"(?:\+?1)?([2-9][0-9]{2}[2-9][0-9]{6})")
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63}")
 _FIRST_YEAR, _LAST_YEAR = 2000, 2099
 
@@ -97,12 +99,7 @@ class Contact(_Part):
     @field_validator("phone")
     @classmethod
     def _e164(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        match = _PHONE.fullmatch(_SEPARATORS.sub("", value))
-        if match is None:
-            raise ValueError("takes a US telephone number of ten digits, for example +12125550123")
-        return f"+1{match[1]}"
+        return None if value is None else phone(value)
 
     @field_validator("email")
     @classmethod
@@ -110,12 +107,6 @@ class Contact(_Part):
         if value is not None and not _EMAIL.fullmatch(value):
             raise ValueError("takes an e-mail address, for example ada@example.org")
         return value
-
-    @model_validator(mode="after")
-    def _reachable(self) -> Contact:
-        if not (self.name or self.phone or self.email):
-            raise ValueError("takes a name, a phone or an email; leave contact out to stay anonymous")
-        return self
 
 
 class ServiceRequest(_Part):
@@ -138,20 +129,29 @@ class ServiceRequest(_Part):
     def _known(cls, value: str, info: ValidationInfo) -> str:
         return _city(info).agency(value)
 
+    @field_validator("contact", mode="before")
+    @classmethod
+    def _filled_in(cls, value: Any) -> Any:
+        """None for a form's part that nobody filled in."""
+        value = value.model_dump() if isinstance(value, Contact) else value
+        if not isinstance(value, Mapping) or not value.keys() <= Contact.model_fields.keys():
+            return _no_empty(value)
+        return value if any(_no_empty(each) is not None for each in value.values()) else None
+
     @field_validator("observed_at", mode="before")
     @classmethod
     def _moment(cls, value: Any, info: ValidationInfo) -> str | None:
         if (value := _no_empty(value)) is None:
             return None
         wanted = "takes a time as ISO 8601, for example 2026-01-31T08:30:00"
+        zone = ZoneInfo(_city(info).zone)
         try:
             when = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        except (TypeError, ValueError):
+            local = when.astimezone(zone) if when.tzinfo else when.replace(tzinfo=zone)
+        except (TypeError, ValueError, OverflowError):
             raise ValueError(wanted) from None
-        if not _FIRST_YEAR < when.year < _LAST_YEAR:
-            raise ValueError(f"{wanted}, between {_FIRST_YEAR} and {_LAST_YEAR}")
-        zone = ZoneInfo(_city(info).zone)
-        local = when.astimezone(zone) if when.tzinfo else when.replace(tzinfo=zone)
+        if not _FIRST_YEAR <= local.year <= _LAST_YEAR:
+            raise ValueError(f"{wanted}, of the years {_FIRST_YEAR} to {_LAST_YEAR}")
         return local.isoformat(timespec="seconds")
 
     @classmethod
@@ -159,7 +159,10 @@ class ServiceRequest(_Part):
         """*value* as it goes on the wire, each field normalised; a ValidationError names all wrong ones."""
         if isinstance(value, cls):
             value = value.model_dump()
-        return cls.model_validate(value, context=city).model_dump(mode="json", exclude_none=True)
+        try:
+            return cls.model_validate(value, context=city).model_dump(mode="json", exclude_none=True)
+        except ValidationError as wrong:
+            raise in_words(wrong, cls) from None
 
 
 def _city(info: ValidationInfo) -> City:

@@ -209,7 +209,7 @@ def test_each_ended_as_it_was_to_end(seen: Seen) -> None:
         "refused": "upstream_rejected",
         "garbage": "in_doubt",
         "crash before": "unexpected_error",
-        "crash after": "unexpected_error",
+        "crash after": "in_doubt",
         "for a person": "in_doubt",
         "failing": "upstream_error",
         "lost": "in_doubt",

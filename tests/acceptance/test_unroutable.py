@@ -27,6 +27,7 @@ from worker.deadletters import DeadLetters
 from worker.engine import engine
 from worker.envelope import BARE, Intake, enveloped
 from worker.errors import NarrowsError
+from worker.keys import keys
 from worker.stack.embedded import EmbeddedValkey
 from worker.stack.programs import answers
 from worker.stack.stack import Stack
@@ -36,7 +37,9 @@ ROOT = Path(__file__).resolve().parents[2]
 LIST = "dlq:unroutable"
 CANARY = "canary-of-a-stranger"
 NEWER = f"{INCLUDED},tests.acceptance.newer"
-NOWHERE = "a_queue_that_no_worker_takes_from"
+NOWHERE = "wild"
+"""A queue that no worker takes from while a test uses it."""
+
 TASK = {"task": "steady.echo", "id": "t"}
 BODY = json.dumps([[CANARY], {}, {}]).encode()
 
@@ -60,6 +63,9 @@ STRANGE = [
     b"[" * 50_000,
     json.dumps({**json.loads(sent()), "headers": [CANARY]}).encode(),
     json.dumps({**json.loads(sent()), "properties": {}}).encode(),
+    sent(headers={"task": "steady.nobody_knows", "id": "deep", "x": "?"}).replace(
+        b'"?"', b"[" * 700 + b"]" * 700
+    ),
     sent(CANARY.encode()),
     sent(CANARY.encode(), headers=TASK),
     sent(headers=TASK, content_type="application/x-python-serialize"),
@@ -86,6 +92,14 @@ STRANGE = [
     sent(headers={"task": "steady.nobody_knows", "id": "lost", "narrows": {"recorded": True}}),
     sent(headers={"task": "nobody.knows", "id": "nobody", "narrows": {"recorded": True}}),
     sent(headers={"task": "plain", "id": "plain", "narrows": CANARY}),
+    sent(headers={**TASK, "narrows": CANARY}),
+    sent(headers={**TASK, "narrows": {"at": CANARY}}),
+    sent(headers={**TASK, "narrows": {"replays": CANARY}}),
+    sent(headers={**TASK, "shadow": [CANARY]}),
+    sent(headers={**TASK, "id": "\ud800"}),
+    sent(headers={**TASK, "claim": CANARY}),
+    sent(b'[["x"], {"deep": ' + b"[" * 700 + b"]" * 700 + b"}, {}]", headers=TASK),
+    sent(b'[[], {"self": 1}, {}]', headers=TASK),
     proto1(task="steady.nobody_knows", id="first-protocol", args=[CANARY], kwargs={}),
     proto1(task="steady.echo", id="a", args=[CANARY], kwargs=[]),
     proto1(task="steady.echo", args=[CANARY], kwargs={}),
@@ -141,7 +155,7 @@ def test_workers_survive_every_strange_message_and_keep_each_of_them(fleet: Flee
         ("unroutable", "unroutable", "steady")
     }
     bare = [base64.b64decode(letter["message"]) for letter in found if letter["content_type"] == BARE]
-    assert sorted(bare) == sorted(STRANGE[:8])
+    assert sorted(bare) == sorted(STRANGE[:9])
     assert [letter["size"] for letter in found if not letter["whole"]] == [WHOLE + 1]
     assert (fleet.pids, [worker.restarts for worker in fleet.stack.workers]) == (pids, [0, 0])
     counted = fleet.metrics("dead_letters_total", provider="unroutable", code="unroutable")
@@ -181,17 +195,22 @@ def test_who_calls_an_unknown_task_by_name_hears_of_it_and_the_message_is_kept(
     ],
     ids=["bare", "body", "task"],
 )
-def test_a_replay_sends_the_message_as_it_was(clean: Ground, strange: bytes) -> None:
-    """The letter leaves then; a second replay of it finds nothing to do."""
-    with clean.client() as state:
-        state.delete(LIST)
+def test_a_replay_sends_the_message_as_it_was(fleet: Fleet, state: Redis, strange: bytes) -> None:
+    """The letter leaves then, which is noted; a second replay of it finds nothing to do."""
+    with held(NOWHERE, workers=len(fleet.pids)):
+        state.delete(LIST, keys("unroutable").audit)
         state.lpush(NOWHERE, strange)
         _keep_what_lies_there()
         (letter,) = letters(state)
 
-        sent_again, once_more = replay(engine(), app, letter), replay(engine(), app, letter)
+        lying = engine().dead_letters("unroutable")
+        ((raw,),) = lying.pages()
+        sent_again, once_more = (replay(app, lying, raw, by="ann") for _ in range(2))
 
         assert (sent_again, once_more) == (True, False)
+        assert [(each.by, each.action, each.ids) for each in lying.audit()] == [
+            ("ann", "replay", (letter["id"],))
+        ]
         assert [_lasting(item) for item in state.lrange(NOWHERE, 0, -1)] == [_lasting(strange)]
         assert letters(state) == []
         state.delete(NOWHERE)
@@ -202,10 +221,12 @@ def test_a_message_that_was_too_long_is_not_replayed(fleet: Fleet, state: Redis)
     state.delete(LIST)
     state.lpush("steady", sent(b"x" * (WHOLE + 1)))
     (letter,) = until(lambda: letters(state))
+    lying = engine().dead_letters("unroutable")
+    ((raw,),) = lying.pages()
     assert fleet.ready
 
     with pytest.raises(NarrowsError, match="too long to be kept whole"):
-        replay(engine(), app, letter)
+        replay(app, lying, raw, by="ann")
 
     assert letters(state) == [letter]
 

@@ -96,6 +96,23 @@ def test_status_shows_people_the_same(here: Deployment, capsys: pytest.CaptureFi
     assert f"! {NAME}: dead letters: 1" in shown
 
 
+def test_status_shows_messages_that_no_worker_could_take(
+    here: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To people and to programs; none is shown as long as there is none."""
+    here.narrows("status")
+    before = capsys.readouterr().out
+    here.engine.state.rpush("dlq:unroutable", "{}")
+
+    here.narrows("status")
+    shown = capsys.readouterr().out
+    here.narrows("status", "--json")
+
+    assert "unroutable" not in before
+    assert "! unroutable: dead letters: 1; see narrows dlq list unroutable" in shown
+    assert document(capsys)["unroutable"] == 1
+
+
 def test_status_shows_messages_that_have_no_record_yet(
     here: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:

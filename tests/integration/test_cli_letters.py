@@ -15,6 +15,7 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
+from config.queues import queues
 from config.settings import ProviderSettings
 from tests.fleet import until
 from tests.integration.deployment import CHECKOUT, NAME, Deployment, letter, started
@@ -509,13 +510,77 @@ def test_an_unroutable_message_is_sent_to_its_queue_again(
 ) -> None:
     """One that was not kept whole stays."""
     parts = {"message": "e30=", "headers": {}, "properties": {}, "content_type": "application/x", "size": 2}
-    more = {"content_encoding": "utf-8", "queue": "elsewhere"}
+    more = {"content_encoding": "utf-8", "queue": NAME}
     one, two = (json.loads(fit(name, code="unroutable").as_json()) | parts | more for name in ("one", "two"))
     for each in (one | {"whole": True}, two | {"whole": False}):
         here.engine.state.rpush("dlq:unroutable", json.dumps(each))
 
-    code = run(["dlq", "replay", "unroutable", "--all", "--yes", "--json"], desk=Desk(here.engine, here.app))
+    code = at_broker(here, "dlq", "replay", "unroutable", "--all", "--yes", "--json")
 
     found = document(capsys)
     assert (code, found["words"]) == (1, {"sent": 1, "invalid": 1})
-    assert (here.engine.state.llen("elsewhere"), here.engine.state.llen("dlq:unroutable")) == (1, 1)
+    assert (here.engine.state.llen(NAME), here.engine.state.llen("dlq:unroutable")) == (1, 1)
+
+
+def unroutable(letter_id: str, **changed: Any) -> str:
+    """A letter of a message that no worker could take."""
+    parts = {"message": "e30=", "headers": {}, "properties": {}, "content_type": "application/x", "size": 2}
+    more = {"content_encoding": "utf-8", "queue": NAME, "whole": True}
+    return json.dumps(json.loads(fit(letter_id, code="unroutable").as_json()) | parts | more | changed)
+
+
+def at_broker(here: Deployment, *args: str) -> int:
+    """The exit code of the command, run here with the deployment's own broker."""
+    known = here.app
+    known.conf.task_queues = queues([NAME])
+    return run(args, desk=Desk(here.engine, known))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"message": "%%%not base64"},
+        {"message": 7},
+        {"headers": 5},
+        {"properties": [1]},
+        {"queue": [NAME]},
+        {"queue": AT.audit},
+        {"whole": False},
+    ],
+    ids=repr,
+)
+def test_an_unroutable_letter_that_makes_no_message_stays_and_stops_no_other(
+    here: Deployment, capsys: pytest.CaptureFixture[str], changed: dict[str, Any]
+) -> None:
+    """Whatever stands in it, nothing is written but into a queue that workers take from."""
+    here.engine.state.rpush(
+        "dlq:unroutable", unroutable("bad", **changed), '{"id": "worse"}', unroutable("good")
+    )
+
+    code = at_broker(here, "dlq", "replay", "unroutable", "--all", "--yes", "--json")
+
+    found = document(capsys)
+    assert (code, found["words"]) == (1, {"invalid": 2, "sent": 1})
+    assert [each["id"] for each in found["stayed"]] == ["bad", "worse"]
+    assert (here.engine.state.llen(NAME), here.engine.state.llen("dlq:unroutable")) == (1, 2)
+    assert not here.engine.state.exists(AT.audit)
+
+
+def test_two_messages_of_one_id_are_both_sent_again_and_it_is_noted_by_whom(here: Deployment) -> None:
+    """A stranger's ids need not be his own."""
+    here.engine.state.rpush("dlq:unroutable", unroutable("one"), unroutable("one", message="e30K"))
+
+    code = at_broker(here, "dlq", "replay", "unroutable", "--all", "--yes", "--by", "ann")
+
+    assert (code, here.engine.state.llen(NAME), here.engine.state.llen("dlq:unroutable")) == (0, 2, 0)
+    audited = here.engine.dead_letters("unroutable").audit()
+    assert [(each.by, each.action, each.ids) for each in audited] == [("ann", "replay", ("one",))] * 2
+
+
+def test_few_unroutable_letters_are_read_at_a_time(here: Deployment) -> None:
+    """Each may hold a megabyte, and who looks through them should not need a gigabyte."""
+    here.engine.state.rpush("dlq:unroutable", *(unroutable(str(number)) for number in range(45)))
+    letters = here.engine.dead_letters("unroutable")
+
+    assert [len(page) for page in letters.pages()] == [20, 20, 5]
+    assert [letter["id"] for letter in letters] == [*map(str, range(45))]

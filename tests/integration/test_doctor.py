@@ -301,15 +301,20 @@ def test_status_names_the_workers_that_answer(
 def test_upkeep_reports_and_logs_what_a_person_should_see(running: Deployment, stack: Stack) -> None:
     """Beat has it done each minute; here it is asked for by name, as beat does."""
     running.bury(letter("dead"))
+    running.engine.state.rpush("dlq:unroutable", "{}")
 
     result = running.app.send_task("upkeep.check_health", queue="upkeep").get(timeout=20)
 
-    running.engine.state.delete(keys(NAME).dlq)
-    assert result == {"ready": True, "failed": [], "concerns": {NAME: {"dead_letters": 1}}}
+    running.engine.state.delete(keys(NAME).dlq, "dlq:unroutable")
+    concerns = {NAME: {"dead_letters": 1}, "unroutable": {"dead_letters": 1}}
+    assert result == {"ready": True, "failed": [], "concerns": concerns}
     log = (stack.directory / "worker-1.log").read_text(encoding="utf-8")
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
-    (warned,) = (line for line in lines if line["message"] == "dead letters waiting")
-    assert (warned["level"], warned["integration.provider"], warned["amount"]) == ("WARNING", NAME, 1)
+    warned = [line for line in lines if line["message"] == "dead letters waiting"]
+    assert {(line["level"], line["integration.provider"], line["amount"]) for line in warned} == {
+        ("WARNING", NAME, 1),
+        ("WARNING", "unroutable", 1),
+    }
 
 
 def test_upkeep_without_redis_says_what_failed() -> None:

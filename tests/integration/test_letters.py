@@ -445,6 +445,7 @@ def test_a_sealed_letter_is_replayed_and_edited_sealed(state: Redis, sealer: Sea
     assert sealer.open("harbour.moor", body.args, body.kwargs) == ([7], {"note": "canary-note"})
     assert changed is not None
     assert letters.opened(changed)[0][0] == 8
+    assert changed["payload_excerpt"] == "<sealed>"
     assert "canary" not in everything + repr(state.lrange(AT.dlq, 0, -1)) + repr(state.xrange(AT.audit))
 
 
@@ -455,6 +456,23 @@ def test_a_letter_in_clear_is_sealed_when_it_is_replayed(state: Redis, sealer: S
     DeadLetters(state, HARBOUR.name, sealer=sealer).replay([dead("one")], by="ann")
 
     assert "canary-note" not in record(state, "one")["message"]
+
+
+@pytest.mark.parametrize("args", [[7, "canary-note"], "canary-note"], ids=["good", "misshapen"])
+def test_a_letter_in_clear_is_sealed_when_it_is_edited(state: Redis, sealer: Sealer, args: object) -> None:
+    """Its task was chosen after it died, and the audit keeps its old arguments as sealed as its new ones."""
+    old = dead("one", args=args, kwargs={})
+    bury(state, old)
+    letters = DeadLetters(state, HARBOUR.name, sealer=sealer)
+
+    changed = letters.edit(old, [8], {"note": "canary-new"}, by="ann")
+
+    (entry,) = letters.audit()
+    assert changed is not None
+    assert changed["payload_excerpt"] == "<sealed>"
+    assert "canary" not in repr(state.lrange(AT.dlq, 0, -1)) + repr(state.xrange(AT.audit))
+    assert entry.before is not None
+    assert "canary-note" in repr(letters.opened(entry.before))
 
 
 def test_without_the_key_a_sealed_letter_stays(state: Redis, letters: DeadLetters, sealer: Sealer) -> None:

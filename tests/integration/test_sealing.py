@@ -138,6 +138,30 @@ def test_everything_is_sealed_anew_where_it_lies(here: Deployment, state: Redis)
     assert resealing(state, NEW, OLD).rotate() == 0
 
 
+def test_the_audit_of_an_edit_before_sealing_was_switched_on_is_counted_and_sealed(
+    redis_url: str, state: Redis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its arguments before and after are as private as the letter's; a broken letter hinders nobody."""
+    plain = Deployment(url=redis_url)
+    plain.bury(letter("one", kwargs={}))
+    old = next(plain.engine.dead_letters(NAME).pages())[0]
+    plain.engine.dead_letters(NAME).edit(old, ["1012650002"], {}, by="ann")
+    state.rpush(AT.dlq, "[" * 100_000)
+    before = resealing(state, NEW).census()
+
+    code = deployment(redis_url, NEW).narrows("seal", "rotate", NAME)
+
+    after = resealing(state, NEW).census()
+    assert (before["audit"], before["letters"]) == ({CLEAR: 1}, {CLEAR: 1})
+    assert (after["audit"], after["letters"]) == ({digest(NEW): 1}, {digest(NEW): 1})
+    assert code == 0
+    assert "2 sealed" in capsys.readouterr().out
+    assert "10126500" not in f"{state.xrange(AT.audit)} {state.lindex(AT.dlq, 0)!r}"
+    (entry,) = deployment(redis_url, NEW).engine.dead_letters(NAME).audit()
+    assert entry.before is not None
+    assert sealer(NEW).open(TASK, entry.before["args"], entry.before["kwargs"]) == ([CANARY], {})
+
+
 def test_calls_that_move_and_letters_that_leave_meanwhile_are_not_harmed(
     here: Deployment, state: Redis
 ) -> None:
@@ -217,6 +241,26 @@ def test_messages_in_the_broker_are_counted_by_key(state: Redis) -> None:
     state.hset("unacked", "elsewhere", json.dumps([json.loads(envelope(OLD)), "", "another"]))
 
     assert messages(state, NAME) == {digest(OLD): 451, digest(NEW): 1}
+
+
+def test_messages_that_no_worker_could_take_need_their_key(
+    redis_url: str, state: Redis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody seals them anew: whoever took the older key away could not replay them any more."""
+    args, kwargs = sealer(OLD).seal(TASK, [CANARY], {})
+    body = base64.b64encode(json.dumps([args, kwargs, {}]).encode()).decode()
+    bare = base64.b64encode(json.dumps({"body": body, "headers": []}).encode()).decode()
+    for message in (body, bare, "%", 7, None):
+        state.rpush("dlq:unroutable", json.dumps({"queue": NAME, "message": message}))
+    state.rpush("dlq:unroutable", "garbage", json.dumps({"queue": ["x"], "message": body}))
+
+    code = deployment(redis_url, NEW, OLD).narrows("seal", "rotate")
+
+    told = capsys.readouterr().out
+    assert unroutable(state)[NAME] == {digest(OLD): 2}
+    assert code == 1
+    assert "2 in dlq:unroutable: replay or discard those" in told
+    assert "nothing here needs" not in told
 
 
 def test_the_command_tells_what_lies_where_and_when_an_older_key_may_go(

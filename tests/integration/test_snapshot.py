@@ -15,13 +15,13 @@ from tests.integration.conftest import HeldClock
 from tests.integration.deployment import NAME, Deployment, letter
 from worker.claim import Claim
 from worker.cli.desk import Desk
-from worker.concerns import Kind, concerns
+from worker.concerns import Kind, all_concerns, concerns
 from worker.gate import Gate
 from worker.keys import keys
 from worker.limits import forget
-from worker.metrics.gauges import ProviderState
+from worker.metrics.gauges import Gauges, ProviderState
 from worker.record import Records
-from worker.snapshot import Standing, provider_states, standings, view
+from worker.snapshot import Standing, look, provider_states, standings, view
 
 CHOSEN = ProviderSettings(rate=1.0, burst=10, daily_quota=20)
 
@@ -221,6 +221,25 @@ def test_the_gauges_get_what_the_snapshot_found(here: Deployment) -> None:
         oldest_parked=found.oldest_parked,
         dlq_depth=1,
     )
+
+
+def test_messages_that_no_worker_could_take_are_counted_and_a_concern(here: Deployment) -> None:
+    """They belong to no provider: nothing is known of them but how many there are."""
+    before = all_concerns(look(here.engine))
+    here.engine.state.rpush("dlq:unroutable", "{}", "{}")
+
+    last = provider_states(here.engine)[-1]
+    shown = {
+        (sample.name, sample.labels["provider"]): sample.value
+        for family in Gauges(lambda: [last]).collect()
+        for sample in family.samples
+        if sample.labels
+    }
+
+    (concern,) = all_concerns(look(here.engine))
+    assert before == []
+    assert shown == {("dlq_depth", "unroutable"): 2}
+    assert str(concern) == "unroutable: dead letters: 2; see narrows dlq list unroutable"
 
 
 def test_a_state_redis_that_is_gone_is_an_error_and_not_a_row_of_zeros() -> None:

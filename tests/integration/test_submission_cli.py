@@ -152,6 +152,8 @@ def test_people_read_the_ages_and_how_many_are_hidden(
         ["resolve", "x", "accepted"],
         ["resolve", "x", "accepted", "--external-id", " "],
         ["resolve", "x", "accepted", "--external-id", "two\nlines"],
+        ["resolve", "x", "accepted", "--external-id", ".."],
+        ["resolve", "x", "accepted", "--external-id", "3" * 256],
         ["resolve", "x", "rejected", "--external-id", "ext-1"],
         ["resolve", "x", "resend", "--provider", "quai"],
     ],
@@ -258,7 +260,7 @@ def test_what_a_person_found_at_the_provider_is_accepted(
     """Ledger, dead letter, audit and the caller's result agree; and the provider is asked how it stands."""
     here.doubted("one")
 
-    code = resolve(here, "one", "accepted", "--external-id", "311-7", "--json")
+    code = resolve(here, "one", "accepted", "--external-id", " 311-7 ", "--json")
 
     told = {
         "submission_id": "one",

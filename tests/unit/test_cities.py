@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,9 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 GOOD = template("bos", "Boston", "https://311.boston.example.org")
 VERIFIED = GOOD.replace('resend = "never"', 'resend = "verify"\ncorrelation = "meta.ref"') + (
     '\n[find]\npath = "/service-requests"\nparams = { ref = "{id}" }\nwithin = "requests"\n'
+)
+NO_PLACE = "".join(
+    f'"location.{name}" = "location.{name}"\n' for name in ("address", "borough", "zip", "latitude")
 )
 PAYLOAD = {"agency": "BTD", "complaint_type": "Sign", "location": {"address": "1 City Hall Square"}}
 
@@ -115,6 +119,36 @@ def test_a_file_says_all_that_a_provider_needs() -> None:
         ('resend = "never"', 'resend = "verify"', 'submit.resend: "verify" takes submit.correlation'),
         ('agency = "agency"\ncomplaint', 'agancy = "a"\ncomplaint', "submit.fields: has no field 'agancy'"),
         ('"contact.phone"\n', '"contact..phone"\n', "submit.fields: takes their names, dotted where"),
+        ('agency = "agency"\ncomplaint', "complaint", "submit.fields: takes agency, complaint_type, and"),
+        ('complaint_type = "complaintType"', "", "submit.fields: takes agency, complaint_type, and"),
+        (
+            NO_PLACE,
+            "",
+            "submit.fields: takes agency, complaint_type, and where it is: location.address",
+        ),
+        ('"location.zip"\n', '"location.address"\n', 'submit: would send "location.address" and "location.a'),
+        (
+            '"location.zip"\n',
+            '"location.address.zip"\n',
+            'submit: would send "location.address" and "location.address.zip" in one place',
+        ),
+        ('"location.zip"\n', '"location"\n', 'submit: would send "location" and "location.address" in one'),
+        (
+            "[auth]",
+            '[submit.constants]\n"agency.name" = 1\n[auth]',
+            'submit: would send "agency" and "agency.name"',
+        ),
+        ("[auth]", '[submit.constants]\n"a..b" = 1\n[auth]', "submit.constants: takes their names, dotted"),
+        (
+            'resend = "never"',
+            'resend = "never"\ncorrelation = "location.zip"',
+            'submit: would send "location.zip" and "location.zip"',
+        ),
+        (
+            'resend = "never"',
+            'resend = "never"\ncorrelation = ".a"',
+            "submit: takes their names, dotted where",
+        ),
         (
             'path = "/service-requests"',
             'path = "service"',
@@ -141,6 +175,28 @@ def test_what_is_wrong_is_told_by_file_and_key(old: str, new: str, said: str) ->
     assert any(line.startswith(f"bos.toml: {said}") for line in told), told
     assert "secret" not in str(told)
     assert "s3cret" not in str(told)
+
+
+def test_what_a_city_is_not_told_is_left_to_fill_in() -> None:
+    """So that nobody's name or telephone number is lost without a word."""
+    short = re.sub(r'^("contact\.|descriptor|"location\.l).*\n', "", GOOD, flags=re.MULTILINE)
+    made = re.sub(
+        r'^"location\.(address|borough|zip).*\n',
+        "",
+        GOOD.replace(
+            "[submit.fields]",
+            '[submit.fields]\n"location.full_address" = "where"\n"location.coordinates" = "at"',
+        ),
+        flags=re.MULTILINE,
+    )
+
+    (told,) = [line for line in city(short).unsaid if line.startswith("submit.fields")]
+
+    assert told == (
+        "submit.fields: without them the city is not told contact.email, contact.name, contact.phone, "
+        "descriptor, location.latitude, location.longitude"
+    )
+    assert not [line for text in (GOOD, made) for line in city(text).unsaid if "submit.fields" in line]
 
 
 @pytest.mark.parametrize(
@@ -254,6 +310,21 @@ def test_every_problem_of_every_file_is_told_at_once(tmp_path: Path) -> None:
     assert "NARROWS_CITIES: sfo.toml: is no TOML" in told
     assert "NARROWS_CITIES: lax.toml: cannot be read" in told
     assert "NARROWS_CITIES: nyc.toml: nyc311 is built in" in told
+
+
+def test_a_file_that_names_a_modules_provider_is_told(tmp_path: Path) -> None:
+    """A module of our own may have made a city of that name: in words, and not with a traceback."""
+    (tmp_path / "bos.toml").write_text(GOOD, encoding="utf-8")
+    code = (
+        "import sys; from worker import registry; from worker.provider import Provider;"
+        "registry.add(Provider(name='bos311', base_url='http://127.0.0.1'));"
+        "sys.argv = ['narrows', 'status']; from worker.cli import main; main()"
+    )
+
+    done = in_a_new_process(code, NARROWS_CITIES=str(tmp_path))
+
+    told = "narrows: NARROWS_CITIES: bos.toml: bos311 is built in; take another name\n"
+    assert (done.returncode, done.stderr) == (2, told)
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
-from worker.deadletters import DeadLetter, iso, verdict
+from worker.deadletters import DeadLetter, iso, letter_of, verdict
+from worker.envelope import DEEPEST
 from worker.errors import ArgumentsInvalid, ProviderUnavailable, RequestInvalid, WorkerLost
 
 FIELDS = [
@@ -39,6 +40,23 @@ def test_a_letter_has_the_fields_that_others_read() -> None:
     """No more, no less, in JSON."""
     assert list(json.loads(letter().as_json())) == FIELDS
     assert [field.name for field in fields(DeadLetter)] == FIELDS
+
+
+@pytest.mark.parametrize("levels", [DEEPEST, 700])
+def test_arguments_that_are_nested_deep_do_not_keep_a_letter_from_being_written(levels: int) -> None:
+    """Whatever a worker could read of a message."""
+    deep = json.loads("[" * levels + "]" * levels)
+
+    written = replace(letter(), args=[deep]).as_json()
+
+    assert letter_of(written)["args"] == [deep]
+
+
+def test_what_is_nested_too_deep_to_be_read_is_unreadable() -> None:
+    """It hides no other letter: whoever walks through the list goes on."""
+    raw = b"[" * 100_000 + b"]" * 100_000
+
+    assert letter_of(raw)["unreadable"] == len(raw)
 
 
 def test_times_are_utc_to_the_millisecond() -> None:

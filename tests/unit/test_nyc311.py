@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from config.settings import ProviderSettings
 from tasks.city311 import Base311Adapter, steps
 from tasks.city311.fields import mapped, placed, value_at
+from tasks.city311.service_request import Contact
 from tasks.nyc311 import APIM, HANDBOOK, PROVIDER, check_service_request, submit_service_request
 from tests.driver import Driver
 from worker.errors import (
@@ -110,7 +111,7 @@ def test_what_is_normalised_stays_as_it_is() -> None:
         ("location", None, "payload.location: Field required"),
         ("location.zip", "90210", "payload.location.zip: takes a zip of New York City"),
         ("location.zip", "1000", "payload.location.zip: takes a zip of five digits"),
-        ("location.zip", 10007, "payload.location.zip: Input should be a valid string"),
+        ("location.zip", 10007, 'payload.location.zip: takes a text, for example "10007"'),
         ("location.latitude", 42.36, "payload.location.latitude: takes a latitude in New York City, from"),
         ("location.latitude", -74.0, "payload.location.latitude: takes a latitude"),
         ("location.longitude", 40.7, "payload.location.longitude: takes a longitude in New York City, from"),
@@ -120,10 +121,27 @@ def test_what_is_normalised_stays_as_it_is() -> None:
         ("contact.phone", "555-0123", "payload.contact.phone: takes a US telephone number of ten digits"),
         ("contact.phone", "+442071234567", "payload.contact.phone: takes a US telephone number"),
         ("contact.email", "ada@", "payload.contact.email: takes an e-mail address"),
-        ("contact", {}, "payload.contact: takes a name, a phone or an email"),
+        ("contact", "Ada", "payload.contact: takes a dictionary with the fields name, phone, email"),
+        ("contact", {"phon": ""}, "payload.contact.phon: is not one of its fields"),
+        ("contact.phone", 2125550123, 'payload.contact.phone: takes a text, for example "+12125550123"'),
+        ("contact.phone", "212-555-0123 x", "payload.contact.phone: takes a US telephone number"),
+        ("complaint_type", 7, "payload.complaint_type: takes a text"),
         ("observed_at", "yesterday", "payload.observed_at: takes a time as ISO 8601"),
         ("observed_at", "1970-01-01T00:00:00", "payload.observed_at: takes a time as ISO 8601"),
-        ("contact.phon", "1", "payload.contact.phon: is not one of its fields"),
+        ("observed_at", "1999-12-31T23:59:59", "31T08:30:00, of the years 2000 to 2099"),
+        ("observed_at", "2000-01-01T00:00:00Z", "of the years 2000 to 2099"),
+        ("observed_at", "0001-01-01T00:00:00+14:00", "payload.observed_at: takes a time as ISO 8601"),
+        ("contact.phon", "1", "payload.contact.phon: is not one of its fields, which are name, phone, email"),
+        (
+            "location.city",
+            "x",
+            "payload.location.city: is not one of its fields, which are address, borough, zip, latitude,",
+        ),
+        (
+            "complaintType",
+            "x",
+            "payload.…: is not one of its fields, which are agency, complaint_type, descriptor, descripti",
+        ),
         ("description", "x" * 5001, "payload.description: String should have at most 5000 characters"),
     ],
 )
@@ -152,8 +170,11 @@ def test_every_wrong_field_is_named_at_once() -> None:
 
 @pytest.mark.parametrize("payload", [None, "pothole", [1], 7])
 def test_what_is_no_service_request_at_all_is_refused(payload: object) -> None:
-    """In words, and not with a crash."""
-    assert refusal(payload).startswith("submit_service_request: payload: ")
+    """In words that name no class of ours, and not with a crash."""
+    assert refusal(payload) == (
+        "submit_service_request: payload: takes a dictionary with the fields agency, complaint_type, "
+        "descriptor, description, location, contact, observed_at"
+    )
 
 
 def test_without_a_contact_the_request_is_anonymous() -> None:
@@ -168,6 +189,8 @@ def test_without_a_contact_the_request_is_anonymous() -> None:
 def test_empty_fields_of_a_form_count_as_left_out() -> None:
     """Forms send empty texts for what nobody filled in."""
     assert "email" not in checked(changed("contact.email", ""))["contact"]
+    for blank in ({"name": "", "phone": " ", "email": None}, {}, "", Contact()):
+        assert "contact" not in checked(changed("contact", blank))
 
 
 def test_a_place_on_the_map_does_without_an_address() -> None:
@@ -181,11 +204,40 @@ def test_a_place_on_the_map_does_without_an_address() -> None:
 
 
 @pytest.mark.parametrize(
-    "phone", ["212-555-0123", "+1 212.555.0123", "1 (212) 555 0123", "2125550123", "+12125550123"]
+    "phone",
+    [
+        "212-555-0123",
+        "+1 212.555.0123",
+        "1 (212) 555 0123",
+        "2125550123",
+        "+12125550123",
+        "212\u2013555\u20130123",
+        "212\u00a0555\u20110123",
+        "212/555-0123",
+        "tel:+1-212-555-0123",
+        "Tel: 212 555 0123",
+    ],
 )
 def test_a_telephone_number_may_be_written_as_people_do(phone: str) -> None:
     """And is one number all the same."""
     assert checked(changed("contact.phone", phone))["contact"]["phone"] == "+12125550123"
+
+
+@pytest.mark.parametrize(
+    "phone", ["212-555-0123 x45", "(212) 555-0123, ext. 45", "+12125550123;ext=45", "2125550123 Extension 45"]
+)
+def test_an_extension_is_kept(phone: str) -> None:
+    """Without it nobody is reached; what was normalised stays as it is."""
+    once = checked(changed("contact.phone", phone))
+
+    assert once["contact"]["phone"] == "+12125550123 ext. 45"
+    assert checked(once) == once
+
+
+@pytest.mark.parametrize("year", ["2000", "2099"])
+def test_the_first_and_the_last_year_are_years_too(year: str) -> None:
+    """As the refusal of others says."""
+    assert checked(changed("observed_at", f"{year}-01-01T00:00:00"))["observed_at"].startswith(year)
 
 
 def test_a_time_with_an_offset_is_told_in_the_citys_own() -> None:
@@ -252,10 +304,19 @@ def test_an_answer_without_a_number_is_no_acceptance(adapter: Base311Adapter, sa
     assert CANARY not in str(doubt.value)
 
 
-@pytest.mark.parametrize("number", [True, {"a": 1}, "x" * 65, "a\nb", 1.5])
+@pytest.mark.parametrize("number", [True, {"a": 1}, "x" * 256, "a\nb", 1.5, "..", "#"])
 def test_a_number_is_a_short_text(number: object) -> None:
     """Whatever else stands there is none."""
     assert HANDBOOK.number({"trackingNumber": number}) is None
+
+
+@pytest.mark.parametrize("number", ["№ 311-77", "(311) 42", "311+5", "a@b", "#5", "Ä-5", "3" * 255])
+def test_whatever_number_the_city_gives_can_be_asked_about(number: str) -> None:
+    """Or its submission would stay open for ever, and each round would count it as failed."""
+    taken = HANDBOOK.number({"trackingNumber": f" {number} "})
+
+    assert taken == number
+    assert check_service_request.operation.checked((taken,), {}) == ([number], {})
 
 
 @pytest.mark.parametrize(
@@ -310,7 +371,7 @@ def test_a_status_that_is_missing_makes_an_answer_unreadable(adapter: Base311Ada
         answering({"trackingNumber": "311-1", "SRNumber": "311-1"}).run(steps.check(adapter, "311-1"))
 
 
-@pytest.mark.parametrize("number", ["", "  ", 7, None, "x" * 65, "311-1\n2", "<b>"])
+@pytest.mark.parametrize("number", ["", "  ", 7, None, "x" * 256, "311-1\n2", ".", "..", "/", "\ud800"])
 def test_what_can_be_no_number_is_not_asked_for(number: object) -> None:
     """The caller hears it at once."""
     with pytest.raises(ArgumentsInvalid, match="external_id: takes the number that the city gave"):

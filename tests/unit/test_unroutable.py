@@ -10,7 +10,7 @@ import pytest
 from kombu.connection import Connection
 from kombu.utils.json import loads
 
-from worker.envelope import BARE, Intake, enveloped
+from worker.envelope import BARE, DEEPEST, Intake, enveloped, flaw_of
 from worker.unroutable import HEAD, WHOLE, UnroutableLetter, letter_of
 
 CANARY = "canary-of-a-stranger"
@@ -33,6 +33,14 @@ def taken(item: bytes) -> tuple[Any, str]:
     intake = Intake(channel)
     _, text = channel.client.parse_response(None, "BRPOP")
     return channel.Message(loads(text), channel=channel), intake.queue
+
+
+def nested(levels: int) -> Any:
+    """A list in a list in a list, so many times."""
+    value: Any = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
 
 
 def letter(item: bytes) -> UnroutableLetter:
@@ -60,6 +68,8 @@ def sent(body: bytes = b"[[], {}, {}]", **parts: Any) -> bytes:
         b'{"properties": {}}',
         b'{"body": "x", "headers": [], "properties": {"delivery_tag": "t", "delivery_info": {}}}',
         json.dumps({**json.loads(sent()), "headers": ["task"]}).encode(),
+        sent(headers={"task": "acme.gone", "id": "t-1", "x": nested(700)}),
+        sent(properties={"x": nested(DEEPEST)}),
         json.dumps({**json.loads(sent()), "body": 7}).encode(),
         json.dumps({**json.loads(sent()), "body": "not base64!"}).encode(),
         json.dumps({**json.loads(sent()), "properties": {"delivery_tag": ["t"]}}).encode(),
@@ -84,6 +94,80 @@ def test_a_message_that_can_be_read_is_left_as_it_is() -> None:
     Intake(channel)
 
     assert channel.client.parse_response(None, "BRPOP") == [b"acme", item]
+
+
+TASK = {"task": "acme.fetch", "id": "t-1"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"narrows": CANARY},
+        {"narrows": 7},
+        {"narrows": {"at": "2026-11-21T10:00:00Z"}},
+        {"narrows": {"at": float("inf")}},
+        {"narrows": {"at": 10**400}},
+        {"narrows": {"at": -1}},
+        {"narrows": {"replays": "x"}},
+        {"narrows": {"replays": [1]}},
+        {"shadow": [CANARY]},
+        {"id": "\ud800x"},
+        {"task": "\ud800x"},
+        {"claim": CANARY},
+        {"is_eager": True},
+        {"headers": CANARY},
+    ],
+    ids=repr,
+)
+def test_a_header_that_the_runner_cannot_read_is_a_flaw(headers: dict[str, Any]) -> None:
+    """The task would fail before anybody has claimed its call, and leave no letter."""
+    message, _ = taken(sent(headers=TASK | headers))
+
+    flaw = flaw_of(message)
+
+    assert flaw
+    assert CANARY not in flaw
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [[], {"self": 1}, {}],
+        [[nested(700)], {}, {}],
+        [[nested(DEEPEST)], {}, {}],
+        [[], {"x": nested(DEEPEST)}, {}],
+        {**TASK, "kwargs": {"self": 1}},
+        {**TASK, "args": nested(DEEPEST)},
+    ],
+    ids=["self", "deep", "just", "named", "self-1", "deep-1"],
+)
+def test_arguments_that_no_task_could_be_given_are_a_flaw(body: Any) -> None:
+    """In both of Celery's protocols."""
+    headers = {} if isinstance(body, dict) else TASK
+    message, _ = taken(sent(json.dumps(body).encode(), headers=headers))
+
+    assert flaw_of(message)
+
+
+@pytest.mark.parametrize(
+    "mark", [None, {}, {"v": 1, "at": 1.8e9, "lane": "batch", "replays": 2}, {"at": 0, "trace_id": [1]}]
+)
+def test_what_our_own_producers_send_has_no_flaw(mark: Any) -> None:
+    """Nor has what leaves all of it out."""
+    body = json.dumps([[nested(DEEPEST - 3)], {"me": 1}, {}]).encode()
+    message, _ = taken(sent(body, headers={**TASK, "shadow": None, "narrows": mark}))
+
+    assert flaw_of(message) == ""
+
+
+def test_a_letter_whose_message_is_as_deep_as_may_be_can_be_written_and_read() -> None:
+    """Whoever can take a message can write its letter."""
+    message, queue = taken(sent(headers={**TASK, "x": nested(DEEPEST - 2)}))
+
+    kept = letter_of(message, queue, "why")
+
+    assert (kept.content_type, kept.whole) == ("application/json", True)
+    assert json.loads(kept.as_json())["headers"]["x"] == nested(DEEPEST - 2)
 
 
 def test_the_letter_has_all_that_is_needed_to_send_the_message_again() -> None:

@@ -80,8 +80,8 @@ class Desk:
         self.engine  # noqa: B018 - as above
         return registry.names()
 
-    def provider(self, name: str) -> str:
-        """*name* itself, when it is a provider's.
+    def provider(self, name: str, *others: str) -> str:
+        """*name* itself, when it is a provider's; *others* would have done, too.
 
         Raises:
             typer.BadParameter: It is not; with the nearest that is.
@@ -90,7 +90,7 @@ class Desk:
 
         names = self.names()
         if name not in names:
-            hint = nearest(name, list(names)) or f"; there are {', '.join(names)}"
+            hint = nearest(name, [*names, *others]) or f"; there are {', '.join(names)}"
             raise typer.BadParameter(f"there is no provider {name!r}{hint}", param_hint="PROVIDER")
         return name
 

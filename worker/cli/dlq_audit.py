@@ -56,5 +56,16 @@ def _as_json(letters: DeadLetters, each: Audited, *, reveal: bool) -> dict[str, 
     }
     if reveal:
         for name, version in (("before", each.before), ("after", each.after)):
-            told[name] = version and dict(zip(("args", "kwargs"), letters.opened(version), strict=True))
+            told[name] = version and _opened(letters, version)
     return told
+
+
+def _opened(letters: DeadLetters, version: dict[str, Any]) -> dict[str, Any]:
+    """Arguments in clear; those that nobody can read as they were."""
+    from worker.deadletters import Unfit
+
+    try:
+        args, kwargs = letters.opened(version)
+    except Unfit:
+        args, kwargs = version.get("args"), version.get("kwargs")
+    return {"args": args, "kwargs": kwargs}

@@ -65,13 +65,22 @@ def document(text: str, kind: type[list[Any] | dict[str, Any]], option: str) -> 
     """
     words = "a list, such as [1]" if kind is list else 'an object, such as {"limit": 5}'
     try:
-        said = json.loads(text)
+        said = _json(text)
     except ValueError as wrong:
         place = f" ({wrong.msg}, line {wrong.lineno})" if isinstance(wrong, json.JSONDecodeError) else ""
         raise typer.BadParameter(f"takes JSON{place}: {words}", param_hint=option) from None
     if not isinstance(said, kind):
         raise typer.BadParameter(f"takes {words}", param_hint=option)
     return said
+
+
+def _json(text: str) -> Any:
+    """What *text* says in JSON, which has no NaN: whoever reads the letter elsewhere would stumble over it."""
+    return json.loads(text, parse_constant=_no_number)
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no JSON")
 
 
 def _put(inside: Any, path: list[str], text: str, *, forced: bool) -> None:
@@ -103,7 +112,7 @@ def _value(text: str, present: Any, path: str, *, forced: bool) -> Any:
     if not forced and (present is None or isinstance(present, str)):
         return text
     try:
-        return json.loads(text)
+        return _json(text)
     except ValueError:
         if not forced:
             return text

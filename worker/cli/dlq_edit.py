@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from worker.cli.dlq_letters import UNROUTABLE, By, LetterId, letters_of, one, wh
 from worker.cli.options import AsJson, ProviderName
 from worker.cli.output import cell, complain, console, show_json
 from worker.errors import ArgumentsInvalid
+
+if TYPE_CHECKING:
+    from worker.deadletters import DeadLetters
 
 __all__ = ["edit"]
 
@@ -52,11 +55,15 @@ def edit(
     raw = one(letters, letter_id)
     letter = letter_of(raw)
     operation = _operation(desk, provider, letter)
-    before = letters.opened(letter)
-    if changes:
-        after = given(operation, changed(operation, by_name(operation, *before), changes))
-    elif args is not None or kwargs is not None:
+    before = _opened(letters, letter)
+    if args is not None or kwargs is not None:
         after = document(args or "[]", list, "--args"), document(kwargs or "{}", dict, "--kwargs")
+    elif before is None:
+        raise typer.BadParameter(
+            "the letter's arguments cannot be read: give all anew, with --args and --kwargs", param_hint="ID"
+        )
+    elif changes:
+        after = given(operation, changed(operation, by_name(operation, *before), changes))
     else:
         after = _typed(operation, letter, before)
     done = letters.edit(raw, *after, by=whoever(by))
@@ -72,9 +79,19 @@ def edit(
     console().print(cell(f"to have it made: narrows dlq replay {provider} {letter['id']}"))
 
 
+def _opened(letters: DeadLetters, letter: dict[str, Any]) -> Arguments | None:
+    """The arguments as they are; None when there are none that can be read."""
+    from worker.deadletters import Unfit
+
+    try:
+        return letters.opened(letter)
+    except Unfit:
+        return None
+
+
 def _operation(desk: Desk, provider: str, letter: dict[str, Any]) -> Any:
     """What checks the arguments; ends the command when there is none."""
-    task = desk.app.tasks.get(letter.get("task"))
+    task = desk.app.tasks.get(str(letter.get("task")))
     if provider == UNROUTABLE or not getattr(task, "guarded", False):
         complain(f"{provider} has no task {letter.get('task')!r} here, so nobody can check its arguments")
         raise typer.Exit(1)
@@ -122,8 +139,10 @@ def _parsed(text: str) -> Arguments:
     return args, kwargs
 
 
-def _differences(operation: Any, before: Arguments, after: Arguments) -> list[str]:
+def _differences(operation: Any, before: Arguments | None, after: Arguments) -> list[str]:
     """Names of the arguments that differ; values may be private."""
+    if before is None:
+        return ["args", "kwargs"]
     try:
         old, new = by_name(operation, *before), by_name(operation, *after)
     except typer.BadParameter:

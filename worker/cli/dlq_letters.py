@@ -79,7 +79,7 @@ def letters_of(desk: Desk, provider: str) -> DeadLetters:
     """The dead letters of a provider, or the unroutable ones."""
     from worker.deadletters import DeadLetters
 
-    name = provider if provider == UNROUTABLE else desk.provider(provider)
+    name = provider if provider == UNROUTABLE else desk.provider(provider, UNROUTABLE)
     return DeadLetters(desk.state, name, app=desk.app, sealer=desk.engine.sealer)
 
 
@@ -94,6 +94,7 @@ def whoever(by: str | None) -> str:
 
 def meant(ids: Sequence[str], wanted: LetterFilter, *, everything: bool) -> None:
     """Refuse a command that says too little or too much of which letters it means."""
+    _full(*ids, wanted.code, wanted.operation, wanted.text)
     filtered = wanted != LetterFilter()
     if ids and (filtered or everything):
         raise typer.BadParameter("takes IDs, or filters, not both", param_hint="ID")
@@ -102,12 +103,15 @@ def meant(ids: Sequence[str], wanted: LetterFilter, *, everything: bool) -> None
 
 
 def found(letters: DeadLetters, ids: Sequence[str]) -> list[bytes]:
-    """The letters of those ids, or those that begin so; ends the command unless each is one call's."""
+    """The letters of those ids, or those that begin so; ends the command unless each is one call's.
+
+    What cannot be read has an id, too (:func:`worker.letter.letter_of`).
+    """
     exact: dict[str, list[bytes]] = {each: [] for each in ids}
     begun: dict[str, dict[str, bytes]] = {each: {} for each in ids if len(each) >= SHORTEST_PREFIX}
     for page in letters.pages():
         for raw in page:
-            name = str(_read(raw).get("id", ""))
+            name = _named(raw)
             if name in exact:
                 exact[name].append(raw)
             for start, known in begun.items():
@@ -118,7 +122,8 @@ def found(letters: DeadLetters, ids: Sequence[str]) -> list[bytes]:
         several = begun.get(each, {})
         if not exact[each] and len(several) != 1:
             many = f"{len(several)} dead letters begin with {each!r}: write more of the id"
-            complain(many if several else f"{letters.provider} has no dead letter {each!r}")
+            short = f"; the beginning of an id takes {SHORTEST_PREFIX} characters" * (each not in begun)
+            complain(many if several else f"{letters.provider} has no dead letter {each!r}{short}")
             raise typer.Exit(1)
         taken.update(dict.fromkeys(exact[each] or several.values()))
     return list(taken)
@@ -126,6 +131,7 @@ def found(letters: DeadLetters, ids: Sequence[str]) -> list[bytes]:
 
 def one(letters: DeadLetters, letter_id: str) -> bytes:
     """The newest letter of that id, or the one that begins so."""
+    _full(letter_id)
     return found(letters, [letter_id])[-1]
 
 
@@ -151,7 +157,20 @@ def census(
     return count
 
 
+def _full(*texts: str | None) -> None:
+    """Refuse an empty text, which fits every letter, or those that say nothing."""
+    if not all(text.strip() for text in texts if text is not None):
+        text = "an empty text, which names no letters; is a variable unset?"
+        raise typer.BadParameter(text, param_hint="ID or filter")
+
+
 def _read(raw: bytes) -> dict[str, Any]:
     from worker.letter import letter_of
 
     return letter_of(raw)
+
+
+def _named(raw: bytes) -> str:
+    from worker.letter import id_of
+
+    return id_of(_read(raw))

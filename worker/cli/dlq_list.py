@@ -74,7 +74,7 @@ def list_(  # noqa: PLR0913 - one for each filter
                 "total": found.total,
                 "matched": found.codes.total(),
                 "by_code": dict(found.codes.most_common()),
-                "letters": [_without_arguments(letter) for letter in found.shown],
+                "letters": list(found.shown),
             }
         )
         return
@@ -96,8 +96,8 @@ def show(
 
     desk = desk_of(ctx)
     letters = letters_of(desk, provider)
-    letter = letter_of(one(letters, letter_id))
-    letter = _revealed(letters, letter) if reveal else _masked(desk, letter)
+    raw = one(letters, letter_id)
+    letter = _revealed(letters, raw) if reveal else _masked(desk, letter_of(raw))
     if as_json:
         show_json(letter)
         return
@@ -116,7 +116,7 @@ def _sift(letters: DeadLetters, wanted: LetterFilter, limit: int) -> Sifted:
             if found.total % _STEP == 0:
                 advance(_STEP)
             if wanted.fits(letter):
-                found.shown.append(letter)
+                found.shown.append(_without_arguments(letter))
                 found.codes[str(letter.get("code", "unreadable"))] += 1
     return found
 
@@ -149,8 +149,17 @@ def _without_arguments(letter: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in letter.items() if name not in _PRIVATE}
 
 
-def _revealed(letters: DeadLetters, letter: dict[str, Any]) -> dict[str, Any]:
-    args, kwargs = letters.opened(letter)
+def _revealed(letters: DeadLetters, raw: bytes) -> dict[str, Any]:
+    from worker.deadletters import Unfit
+    from worker.letter import UNREADABLE, letter_of
+
+    letter = letter_of(raw)
+    if UNREADABLE in letter:
+        return {**letter, "bytes": raw.decode(errors="backslashreplace")}
+    try:
+        args, kwargs = letters.opened(letter)
+    except Unfit:  # somebody's own: as it lies there
+        return letter
     return {**letter, "args": args, "kwargs": kwargs}
 
 
@@ -158,7 +167,7 @@ def _masked(desk: Desk, letter: dict[str, Any]) -> dict[str, Any]:
     """*letter* with its arguments as Flower shows them; those of an unknown task are hidden."""
     from worker.redaction import masked
 
-    operation = getattr(desk.app.tasks.get(letter.get("task")), "operation", None)
+    operation = getattr(desk.app.tasks.get(str(letter.get("task"))), "operation", None)
     seen = dict.fromkeys(_PRIVATE, "***")
     if operation is not None:
         seen["args"], seen["kwargs"] = masked(operation, letter.get("args"), letter.get("kwargs"))

@@ -52,23 +52,20 @@ def parking(letters: DeadLetters, by: str) -> Move:
     return move
 
 
-def sending(desk: Desk) -> Move:
+def sending(desk: Desk, letters: DeadLetters, by: str) -> Move:
     """What sends messages to their queues again that no worker could take."""
     from worker.errors import NarrowsError
-    from worker.letter import letter_of
+    from worker.letter import id_of, letter_of
     from worker.unroutable import replay as send_again
 
     def move(raws: Sequence[bytes], tally: Tally) -> None:
         for raw in raws:
-            letter = letter_of(raw)
-            name = str(letter.get("id", ""))
             try:
-                word = "sent" if send_again(desk.engine, desk.app, letter) else "gone"
-            except (NarrowsError, KeyError) as why:
+                word = "sent" if send_again(desk.app, letters, raw, by=by) else "gone"
+            except NarrowsError as why:
                 word = "invalid"
-                text = str(why) if isinstance(why, NarrowsError) else "this is no letter that can be read"
-                tally.stayed.append({"id": name, "word": word, "why": text})
+                if len(tally.stayed) < _NAMED:
+                    tally.stayed.append({"id": id_of(letter_of(raw)), "word": word, "why": str(why)})
             tally.words[word] += 1
-            tally.parked.add(name)
 
     return move

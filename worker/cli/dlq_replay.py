@@ -77,7 +77,8 @@ def replay(  # noqa: PLR0913 - one for each filter
     if dry_run:
         _foretell(desk, letters, wanted, named, as_json=as_json)
         return
-    move = sending(desk) if provider == UNROUTABLE else parking(letters, whoever(by))
+    who = whoever(by)
+    move = sending(desk, letters, who) if provider == UNROUTABLE else parking(letters, who)
     tally, skipped = Tally(), Counter[str]()
     if named is not None:
         move(named, tally)
@@ -102,16 +103,22 @@ def _agreed(provider: str, count: Census) -> bool:
 
 
 def _sweep(letters: DeadLetters, wanted: LetterFilter, move: Move, tally: Tally) -> Counter[str]:
-    """Every letter that fits, moved; how many were left out, by code. A call is brought back once."""
+    """Every letter that fits, moved; how many were left out, by code. A call is brought back once.
+
+    Several messages may have one id. One that was sent may be a letter again at once, so of those no more are
+    looked at than there were at first.
+    """
     from worker.letter import letter_of
 
     skipped: Counter[str] = Counter()
-    with counting("replaying dead letters", len(letters)) as advance:
+    left = len(letters)
+    messages = letters.provider == UNROUTABLE
+    with counting("replaying dead letters", left) as advance:
         for page in letters.pages():
-            chosen: dict[str, bytes] = {}
-            for raw in page:
+            chosen: dict[bytes | str, bytes] = {}
+            for raw in page[:left] if messages else page:
                 letter = letter_of(raw)
-                name = str(letter.get("id"))
+                name = raw if messages else str(letter.get("id"))
                 if not wanted.fits(letter) or name in tally.parked:
                     continue
                 if (why := str(letter.get("code"))) in SINGLY:
@@ -120,6 +127,9 @@ def _sweep(letters: DeadLetters, wanted: LetterFilter, move: Move, tally: Tally)
                     chosen.setdefault(name, raw)
             move(list(chosen.values()), tally)
             advance(len(page))
+            left = max(0, left - len(page))
+            if messages and not left:
+                break
     return skipped
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["export"]
 
+SINGLY = {"in_doubt": "they may have arrived: narrows submission resolve, or export them by ID"}
+"""Letters that are needed here until a person has decided."""
+
 To = Annotated[
     str | None,
     typer.Option("--to", metavar="ADDRESS", help="s3://bucket/prefix, file:///folder; or NARROWS_EXPORT_TO."),
@@ -64,29 +68,44 @@ def export(  # noqa: PLR0913 - one for each filter
     """Write dead letters to object storage as gzipped JSON lines, and take them out of the list.
 
     They leave the list once the object was read back. Arguments are in the objects as they are in the
-    letters: in clear, unless they are sealed.
+    letters: in clear, unless they are sealed. Those in doubt stay, unless they are named by ID.
     """
     wanted = LetterFilter(code=code, operation=operation, status=status, since=since, older=older, text=text)
     meant(ids or (), wanted, everything=everything)
     desk = desk_of(ctx)
     storage = None if dry_run else _storage(desk, to)
-    fits = _among(desk, provider, ids) if ids else wanted.fits
+    skipped: Counter[str] = Counter()
+    fits = _among(desk, provider, ids) if ids else _for_many(wanted, skipped)
     done = _export(desk, provider, storage, fits, keep=keep, by=whoever(by))
     if as_json:
-        show_json({**asdict(done), "place": storage.place if storage else None})
+        place = storage.place if storage else None
+        show_json({**asdict(done), "skipped": dict(skipped), "place": place})
     else:
-        _tell(done, storage, keep=keep)
+        _tell(done, storage, skipped, keep=keep)
     if done.end != "done":
         complain(f"another export of {provider} is at it; try again when it is through")
         raise typer.Exit(1)
 
 
+def _for_many(wanted: LetterFilter, skipped: Counter[str]) -> Callable[[Mapping[str, Any]], bool]:
+    """Whether a letter fits and may go with many others; those that may not are counted in *skipped*."""
+
+    def fits(letter: Mapping[str, Any]) -> bool:
+        if not wanted.fits(letter):
+            return False
+        if single := (why := str(letter.get("code"))) in SINGLY:
+            skipped[why] += 1
+        return not single
+
+    return fits
+
+
 def _among(desk: Desk, provider: str, ids: list[str]) -> Callable[[Mapping[str, Any]], bool]:
     """Whether a letter is one of those with these ids, each of which must be there."""
-    from worker.letter import letter_of
+    from worker.letter import id_of, letter_of
 
-    names = {str(letter_of(raw).get("id")) for raw in found(letters_of(desk, provider), ids)}
-    return lambda letter: str(letter.get("id")) in names
+    names = {id_of(letter_of(raw)) for raw in found(letters_of(desk, provider), ids)}
+    return lambda letter: id_of(letter) in names
 
 
 def _export(
@@ -115,8 +134,10 @@ def _storage(desk: Desk, to: str | None) -> Storage:
     return storage
 
 
-def _tell(done: Exported, storage: Storage | None, *, keep: bool) -> None:
+def _tell(done: Exported, storage: Storage | None, skipped: Mapping[str, int], *, keep: bool) -> None:
     out = console()
+    for why, number in skipped.items():
+        out.print(cell(f"{number:,} left out: {why}; {SINGLY[why]}", "yellow"))
     many = f"{done.letters} dead letter" + "s" * (done.letters != 1)
     objects = f"{done.objects} object" + "s" * (done.objects != 1)
     if storage is None:

@@ -24,7 +24,7 @@ commands = typer.Typer(help="Look after the keys that seal arguments at rest.", 
 
 T = TypeVar("T")
 
-_KINDS = ("records", "letters", "audit", "broker")
+_KINDS = ("records", "letters", "audit", "broker", "unroutable")
 
 Provider = Annotated[str | None, typer.Argument(metavar="PROVIDER", help="One; all without it.")]
 
@@ -45,6 +45,7 @@ class Sealed:
     letters: int
     audit: int
     broker: int
+    unroutable: int
 
     @property
     def kept(self) -> int:
@@ -67,7 +68,10 @@ def key() -> None:
 
 @commands.command("status")
 def status(ctx: typer.Context, *, provider: Provider = None, as_json: AsJson = False) -> None:
-    """Count records, dead letters, audit entries and messages in the broker by the key that sealed them."""
+    """Count records, dead letters, audit entries and messages by the key that sealed them.
+
+    Messages are those in the broker, and those that no worker could take.
+    """
     desk = desk_of(ctx)
     found = _census(desk, _names(desk, provider))
     _show(desk, found, as_json=as_json)
@@ -110,11 +114,14 @@ def _walk(desk: Desk, names: list[str], what: str, work: Callable[[Resealing], T
 
 
 def _census(desk: Desk, names: list[str]) -> list[Sealed]:
+    from worker.sealed_places import unroutable
+
     censuses = _walk(desk, names, "counting", lambda each: each.census())
     queues = _queues(desk, names)
+    strange = unroutable(desk.state)
     found = []
     for name, census, queue in zip(names, censuses, queues, strict=True):
-        counts = {**census, "broker": queue}
+        counts = {**census, "broker": queue, "unroutable": strange.get(name, Counter())}
         for one in sorted({key_id for each in counts.values() for key_id in each}):
             numbers = {kind: counts[kind][one] for kind in _KINDS}
             found.append(Sealed(provider=name, key=one, standing=_standing(desk, one), **numbers))
@@ -165,13 +172,16 @@ def _advice(desk: Desk, found: list[Sealed]) -> list[str]:
     lines = [f"key {one} is not in NARROWS_SEALING_KEYS: what it sealed cannot be opened" for one in missing]
     kept = sum(each.kept for each in found if each.standing in {"older", "clear"})
     queued = sum(each.broker for each in found if each.standing == "older")
+    strange = sum(each.unroutable for each in found if each.standing == "older")
     older = ", ".join(one for one in sealer.ids if one != sealer.newest)
     if kept:
         lines.append(f"{kept} to be sealed with the newest key: narrows seal rotate")
     if not older:
         return lines
-    if kept or queued:
+    if kept or queued or strange:
         still = f", and {queued} messages in the broker" if queued else ""
+        if strange:
+            still += f", and {strange} in dlq:unroutable: replay or discard those"
         lines.append(
             f"keep the older keys ({older}): {kept} records, letters or audit entries need them{still}"
         )

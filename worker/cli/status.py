@@ -47,6 +47,7 @@ class Status:
     """All that one look shows; *workers* and *messages* are None when the broker did not answer."""
 
     standings: list[Standing]
+    unroutable: int
     concerns: list[Concern]
     workers: tuple[str, ...] | None
     messages: dict[str, int] | None
@@ -55,6 +56,7 @@ class Status:
         """For programs: moments in ISO 8601, lengths in seconds."""
         return {
             "providers": [self._provider(each) for each in self.standings],
+            "unroutable": self.unroutable,
             "workers": None if self.workers is None else list(self.workers),
             "concerns": [asdict(each) for each in self.concerns],
         }
@@ -97,19 +99,20 @@ def status(
 def _look(desk: Desk) -> Status:
     from kombu.exceptions import OperationalError
 
-    from worker.concerns import concerns
+    from worker.concerns import all_concerns
     from worker.fleet import fleet
-    from worker.snapshot import standings
+    from worker.snapshot import look
 
     desk.asked = "state"
-    found = standings(desk.engine, desk.names())
+    found = look(desk.engine, desk.names())
     try:
         seen = fleet(desk.app, desk.names())
     except (OperationalError, OSError):
         seen = None
     return Status(
-        standings=found,
-        concerns=[concern for each in found for concern in concerns(each)],
+        standings=found.standings,
+        unroutable=found.unroutable,
+        concerns=all_concerns(found),
         workers=seen.workers if seen else None,
         messages=seen.messages if seen else None,
     )

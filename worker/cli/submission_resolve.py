@@ -11,6 +11,7 @@ from worker.cli.desk import Desk, desk_of
 from worker.cli.dlq_letters import By, Yes, whoever
 from worker.cli.options import AsJson
 from worker.cli.output import cell, complain, console, show_json
+from worker.external_id import external_id as named
 
 if TYPE_CHECKING:
     from worker.resolving import Answer, Verdict
@@ -21,7 +22,6 @@ __all__ = ["SubmissionId", "choices", "owner", "resolve"]
 SubmissionId = typer.Argument(metavar="ID", help="A submission's id: the one that delay() returned.")
 
 ANSWERS = ("accepted", "rejected", "resend")
-LONGEST = 255
 
 _ASKED = {
     "accepted": "Has {provider} accepted {id} as {external_id!r}?",
@@ -74,17 +74,17 @@ def resolve(
     """
     from worker.resolving import Resolver
 
-    chosen = _checked(answer, external_id)
+    chosen, name = _checked(answer, external_id)
     desk = desk_of(ctx)
     known = owner(desk, submission_id, provider)
     if known is None:
         complain(f"no submission {submission_id!r} is known")
         raise typer.Exit(1)
-    words = {"provider": known.provider, "id": known.id, "external_id": external_id}
+    words = {"provider": known.provider, "id": known.id, "external_id": name}
     if not yes and known.state == "in_doubt":
         typer.confirm(_ASKED[chosen].format(**words), abort=True, err=True)
     verdict, more = Resolver(desk.engine, desk.app, asking=partial(setattr, desk, "asked")).resolve(
-        known, chosen, by=whoever(by), external_id=external_id or "", settled=settled
+        known, chosen, by=whoever(by), external_id=name, settled=settled
     )
     if verdict in _STAYED:
         complain(f"{known.provider}: {known.id} {_STAYED[verdict].format(more=more)}")
@@ -116,17 +116,17 @@ def choices(resend: str) -> str:
     }[resend]
 
 
-def _checked(answer: str, external_id: str | None) -> Answer:
+def _checked(answer: str, external_id: str | None) -> tuple[Answer, str]:
+    """The decision, and the provider's name for it, "" where it takes none."""
     if answer not in ANSWERS:
         raise typer.BadParameter(f"{answer!r} is no decision; there are {', '.join(ANSWERS)}")
     if (answer == "accepted") != (external_id is not None):
         raise typer.BadParameter("accepted takes --external-id, and the others do not")
-    if external_id is not None and not (
-        0 < len(external_id.strip()) <= LONGEST and external_id.isprintable()
-    ):
+    name = "" if external_id is None else named(external_id)
+    if name is None:
         raise typer.BadParameter("--external-id takes the provider's own name for it, such as 311-01234567")
     chosen: Answer = answer  # type: ignore[assignment]
-    return chosen
+    return chosen, name
 
 
 def _said(answer: str, verdict: str) -> str:

@@ -81,6 +81,8 @@ class GuardedHTTPConnection(HTTPConnection):
         if self.sock is None:
             self.connect()
         if self._lifeline is None:  # while it connects, a proxy is spoken to
+            if not CURRENT.exchange.sent and not CURRENT.exchange.deadline.remaining:
+                raise TimeoutError  # the process stood still: others may have taken over
             CURRENT.exchange.sent = True
         super().send(data)
 

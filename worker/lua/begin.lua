@@ -60,8 +60,8 @@ if id ~= '' then
   if held == 0 and record.published_at > 0 then
     redis.call('HSET', KEYS[9], 'claimed_through', record.published_at)
   end
-  if record.new and ARGV[14] ~= '' then
-    submission_begin(ARGV[15], ARGV[16], cjson.decode(ARGV[14]), id, now)
+  if ARGV[14] ~= '' then
+    submission_known(ARGV[15], ARGV[16], cjson.decode(ARGV[14]), id, now)
   end
 end
 

@@ -33,4 +33,5 @@ if state ~= 'running' then
   if submission == 'queued' then submission_forget(KEYS[8], ARGV[3], ARGV[1]) end
   if submission == 'accepted' then submission_rest(KEYS[8], ARGV[3], ARGV[1]) end
 end
-return { state, state ~= 'running' and f[2] or '' }
+local ran = state == 'running' or submission == 'accepted'
+return { state, ran and '' or f[2] or '' }

@@ -23,8 +23,8 @@ local now = clock(ARGV[1])
 local indexes = { queued = KEYS[1], running = KEYS[2], released = KEYS[3] }
 local verdict, record = record_claim(KEYS[4], indexes, ARGV[3], 0, ARGV[2], tonumber(ARGV[4]), ARGV[5], ARGV[6],
   now)
-if record.new and ARGV[7] ~= '' then
-  submission_begin(ARGV[8], ARGV[9], cjson.decode(ARGV[7]), ARGV[3], now)
+if verdict == 'ok' and ARGV[7] ~= '' then
+  submission_known(ARGV[8], ARGV[9], cjson.decode(ARGV[7]), ARGV[3], now)
 end
 local token = verdict == 'ok' and record.token or 0
 return { verdict, token, record.attempt, record.backoff, record.created_at, record.first_failed_at,

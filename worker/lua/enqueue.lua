@@ -45,7 +45,8 @@ for n = 9, #ARGV, 3 do
   else
     local state = later and 'waiting' or stands and 'parked' or 'queued'
     if known then redis.call('DEL', key) end
-    local fields = { 'state', state, 'message', ARGV[n + 1], 'created_at', now, 'lane', lane }
+    local token = known and now or 0  -- who hung since its former life holds a token, too
+    local fields = { 'state', state, 'token', token, 'message', ARGV[n + 1], 'created_at', now, 'lane', lane }
     local function put(name, value) fields[#fields + 1], fields[#fields + 2] = name, value end
     if ARGV[6] ~= '' then put('expires_at', ARGV[6]) end
     local score = now

@@ -91,7 +91,9 @@ local function settle()
     if not mine then return 'fenced' end
     local told = ARGV[20]
     if told == '' and submission == 'sending' and fate == 'dead' then told = 'in_doubt' end
-    if told == 'queued' and redis.call('HEXISTS', KEYS[13], 'doubted') == 1 then told = 'in_doubt' end
+    if (told == 'queued' or told == 'rejected') and redis.call('HEXISTS', KEYS[13], 'doubted') == 1 then
+      told = 'in_doubt'  -- what was sent before this attempt may have arrived
+    end
     if told ~= '' and from and submission ~= 'accepted' then
       submission = told
       submission_move(KEYS[13], ARGV[21], id, submission, now)
@@ -129,7 +131,11 @@ local function settle()
     end
     if from == 'parked' then lot_left(KEYS[12], lot_lane(redis.call('HGET', KEYS[13], 'lane')), 1) end
     record_end(KEYS[13], indexes, id, from, copied or submission or ARGV[19] == '1', tonumber(ARGV[17]))
-    if submission then submission_rest(KEYS[13], ARGV[21], id) end
+    if fate == 'end' and submission == 'queued' then  -- revoked before it was sent
+      submission_forget(KEYS[13], ARGV[21], id)
+    elseif submission then
+      submission_rest(KEYS[13], ARGV[21], id)
+    end
   end
   if fate == 'dead' then redis.call('RPUSH', KEYS[15], ARGV[16]) end
   return fate

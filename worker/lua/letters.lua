@@ -3,26 +3,29 @@ Finding letters in a list, taking them out, and noting who did it. Included, nev
 
 Letters are known by their exact bytes. A list is only added to at its end, so a letter never moves but
 towards the front: whoever saw it at an index finds it there or before. All that leave are marked first
-and swept out by one LREM: however long the list is, a page costs one walk to where it lies.
+and swept out by one LREM: however long the list is, a page costs one walk to where it lies. What is read
+on the way there grows with the page: a letter may have a megabyte.
 ]]
 
-local WINDOW, AUDITED, TAKEN = 200, 10000, '\1taken'
+local LEAST, WINDOW, AUDITED, TAKEN = 20, 200, 10000, '\1taken'
 
 -- the index of each letter of `wanted` (its keys, `missing` of them) that is there; `near` is the last index
 -- at which one may be, below 0 when nobody knows
 local function letters_find(list, wanted, missing, near)
   local places, length = {}, redis.call('LLEN', list)
   local known = near >= 0
-  local low = known and math.min(near, length - 1) - WINDOW + 1 or 0
-  while missing > 0 and low < length and low > -WINDOW do
-    local from, high = math.max(low, 0), low + WINDOW - 1
+  local step = known and math.min(WINDOW, math.max(LEAST, 2 * missing)) or WINDOW
+  local low = known and math.min(near, length - 1) - step + 1 or 0
+  while missing > 0 and low < length and low > -step do
+    local from, high = math.max(low, 0), low + step - 1
     local page = redis.call('LRANGE', list, from, high)
     for n = #page, 1, -1 do
       if wanted[page[n]] and not places[page[n]] then
         places[page[n]], missing = from + n - 1, missing - 1
       end
     end
-    low = low + (known and -WINDOW or WINDOW)
+    if known then step = math.min(WINDOW, 2 * step) end
+    low = low + (known and -step or step)
   end
   return places
 end

@@ -40,7 +40,7 @@ local function take(id, from, kind, count)
     return record_index(indexes, id, from, 'ended')
   end
   local token, counted = 0, redis.call('HINCRBY', key, count, 1)
-  local doubt = kind == 'lost' and f[2] == 'sending' and f[3] ~= 'idempotent'
+  local doubt = kind == 'lost' and f[2] == 'sending' and f[3] ~= 'idempotent' and counted < fatal[count]
   if doubt or counted >= fatal[count] then
     kind, token = doubt and 'doubt' or 'poison', redis.call('HINCRBY', key, 'token', 1)
     redis.call('HSET', key, 'state', 'running', 'lease_until', now + 3 * grace)

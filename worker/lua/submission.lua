@@ -52,6 +52,14 @@ local function submission_begin(prefix, base, noted, id, now)
   submission_move(key, base, id, 'queued', now)
 end
 
+-- the same for one whose record is older than its memory, or whose first was called back unsent
+local function submission_known(prefix, base, noted, id, now)
+  local f = redis.call('HMGET', prefix .. id, 'submission', 'twin')
+  if f[1] or f[2] and redis.call('HEXISTS', prefix .. f[2], 'submission') == 1 then return end
+  redis.call('HDEL', prefix .. id, 'twin')
+  submission_begin(prefix, base, noted, id, now)
+end
+
 -- whether the begin of this nonce may let it out
 local function submission_may_leave(key, again, nonce)
   local f = redis.call('HMGET', key, 'submission', 'sender', 'resend', 'twin')
@@ -63,10 +71,10 @@ end
 
 local function submission_leaves(key, base, id, nonce, again, at, now)
   local from = redis.call('HGET', key, 'submission')
-  if from == 'in_doubt' and again then
-    redis.call('HDEL', key, 'doubted')
-  elseif not again and (from == 'in_doubt' or from == 'sending') then
+  if not again and (from == 'in_doubt' or from == 'sending') then
     redis.call('HSET', key, 'doubted', 1)
+  elseif from ~= 'sending' then
+    redis.call('HDEL', key, 'doubted')  -- the provider does not have it, or a person said so
   end
   redis.call('HSET', key, 'sender', nonce, 'sent_at', at)
   submission_move(key, base, id, 'sending', now)

@@ -9,7 +9,8 @@
     oldest_in_doubt_seconds{provider}      poller_lag_seconds{provider}
 
 Every worker shows the same numbers: take ``max by (provider)``. A number nobody knows is absent, not zero:
-zero tokens or an empty dead-letter list would be a statement.
+zero tokens or an empty dead-letter list would be a statement. Messages that no worker could take are the dead
+letters of a provider ``unroutable``, of which nothing else is known.
 """
 
 from __future__ import annotations
@@ -48,20 +49,33 @@ class ProviderState:
     """
 
     provider: str
-    breaker_state: int
+    breaker_state: int | None
     tokens: float | None = None
     rate_factor: float | None = None
-    credentials_set_aside: int = 0
+    credentials_set_aside: int | None = 0
     retry_budget_left: int | None = None
     quota_remaining: int | None = None
     quota_exhaustion: float | None = None
-    parked: int = 0
-    waiting: int = 0
-    oldest_parked: float = 0.0
+    parked: int | None = 0
+    waiting: int | None = 0
+    oldest_parked: float | None = 0.0
     dlq_depth: int = 0
     submissions: Mapping[str, int] = field(default_factory=dict)
     in_doubt: float | None = None
     poller_lag: float | None = None
+
+    @classmethod
+    def of_letters(cls, name: str, depth: int) -> ProviderState:
+        """What has dead letters and is no provider: nothing else is known of it."""
+        return cls(
+            provider=name,
+            breaker_state=None,
+            credentials_set_aside=None,
+            parked=None,
+            waiting=None,
+            oldest_parked=None,
+            dlq_depth=depth,
+        )
 
 
 Snapshot = Callable[[], Iterable[ProviderState]]
