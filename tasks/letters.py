@@ -73,8 +73,8 @@ def export_dead_letters() -> dict[str, int]:
         except (StorageFailed, ConnectionError, TimeoutError):
             raise
         except Exception as why:  # noqa: BLE001 - one provider's letters hold up no other's
-            extra = {"integration.provider": name, "error": type(why).__name__}
-            logger.warning("export interrupted", extra=extra)
+            broken = {"integration.provider": name, "error": type(why).__name__}
+            logger.warning("export interrupted", extra=broken)
             continue
         ends.add(done.end)
         if done.removed:

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 from worker.batch import BatchIds
 from worker.errors import ArgumentsInvalid, EnqueueFailed
 from worker.ledger import noted
-from worker.record import Records
+from worker.record import KeyUsed, Records
 from worker.redaction import masked
 from worker.scripts import script
 
@@ -106,7 +106,13 @@ class BatchWriter:
 
     def _park(self, calls: list[tuple[str, str, str]], count: int) -> int:
         self._noted.count, self._noted.last = count, calls[-1][0]
-        return self._records.park(calls, lane=self._lane, expires=self._template.expires)
+        try:
+            return self._records.park(calls, lane=self._lane, expires=self._template.expires)
+        except KeyUsed as wrong:
+            number = count - len(calls) + wrong.place
+            raise ArgumentsInvalid(
+                f"call {number}: {wrong}; those around it are in, {self._how_on}"
+            ) from None
 
     def _asked(self, what: Callable[[], int]) -> int:
         try:

@@ -108,14 +108,15 @@ class Canary:
 
         What stands in line again is judged by what becomes of it.
         """
-        start: Any = since
-        while page := self._redis.xrange(self._at.audit, start, count=PAGE):
-            for entry, fields in page:
-                ids = json.loads(fields.get(b"ids", b"[]"))
-                if fields.get(b"action") != b"replay" and letter_id in ids:
+        start = str(since)
+        while True:
+            page: Any = self._redis.xrange(self._at.audit, start, count=PAGE)
+            for _, fields in page:
+                if fields.get(b"action") != b"replay" and letter_id in json.loads(fields.get(b"ids", b"[]")):
                     return True
-                start = b"(" + entry
-        return False
+            if len(page) < PAGE:
+                return False
+            start = f"({page[-1][0].decode()}"
 
     def _newest(self, since: float) -> Iterator[dict[str, Any]]:
         """Letters that failed after *since*, newest first."""

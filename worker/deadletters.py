@@ -30,6 +30,9 @@ PAGE = 500
 FEW = 20
 """The same of unroutable ones, each of which may hold a megabyte."""
 
+DISCARD = "discard"
+"""What stands in the audit stream for letters that are thrown away."""
+
 MOVED = 100
 """Letters that one script moves, so that none holds Redis for long."""
 
@@ -111,6 +114,8 @@ class DeadLetters:
     def remove(self, raws: Sequence[bytes], *, by: str, action: str) -> int:
         """How many of these letters were there; they are not any more. *action* stands in the audit stream.
 
+        To ``discard`` one also forgets a submission that was never sent: its key may be used again.
+
         Raises:
             RedisError: The letters of the hundred under way were removed, all or none; those before were.
         """
@@ -118,7 +123,8 @@ class DeadLetters:
         for start in range(0, len(raws), MOVED):
             page = raws[start : start + MOVED]
             flat = [value for raw in page for value in (raw, id_of(letter_of(raw)))]
-            args = [self._now(), by, action, self._seen.near(page), *flat]
+            records = (self._keys.call(""), self._keys.submissions) if action == DISCARD else ("", "")
+            args = [self._now(), by, action, self._seen.near(page), *records, *flat]
             gone += int(script("letters_remove")(self._redis, [self._keys.dlq, self._keys.audit], args))
         return gone
 

@@ -157,7 +157,7 @@ class Exporter:
         flat = [value for pair in zip(raws, ids, strict=True) for value in pair]
         names = [self._at.dlq, self._at.audit]
         near = self._done.looked + self._page - self._done.removed  # none of them is behind that
-        return int(script("letters_remove")(self._redis, names, ["", self._by, ACTION, near, *flat]))
+        return int(script("letters_remove")(self._redis, names, ["", self._by, ACTION, near, "", "", *flat]))
 
     def _bundles(self, wanted: Callable[[Mapping[str, Any]], bool]) -> Iterator[list[bytes]]:
         """The letters of one object after the other."""

@@ -54,4 +54,7 @@ def _read(fields: Mapping[bytes, bytes]) -> Audited:
 
 
 def _document(text: bytes | None) -> Any:
-    return None if text is None else json.loads(text)
+    try:
+        return None if text is None else json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from worker.gate import Gate
     from worker.stores import Commands
 
-__all__ = ["Found", "Records", "Release", "Released"]
+__all__ = ["Found", "KeyUsed", "Records", "Release", "Released"]
 
 HORIZON = 250
 """Milliseconds by which calls are released ahead of their moment: what looking, publishing and beginning may
@@ -87,6 +87,19 @@ class Release:
     word: str
     again: float
     calls: Sequence[Released]
+
+
+class KeyUsed(ArgumentsInvalid):
+    """An idempotency key stands for something else.
+
+    Attributes:
+        place: Of the call among those that were enqueued together.
+    """
+
+    def __init__(self, place: int = 0) -> None:
+        text = "was used for other arguments; what is submitted anew takes a new one"
+        super().__init__(f"idempotency_key: {text}")
+        self.place = place
 
 
 class Records:
@@ -148,7 +161,7 @@ class Records:
             done = _OPEN if noted else self.undone(task_id)  # a submission's record may be the first one's
             raise EnqueueFailed(f"{text}; {done}") from None
         if state == b"conflict":
-            raise _conflict()
+            raise KeyUsed
         return state == b"queued"
 
     def park(self, calls: Sequence[tuple[str, ...]], *, lane: str, expires: int | None = None) -> int:
@@ -157,12 +170,13 @@ class Records:
         Each is a task id, a message, and for a submission what is noted of it.
 
         Raises:
+            KeyUsed: The first whose idempotency key stands for something else. The others stand in line.
             RedisError: Any of them may have been written; the same ids write none twice.
         """
         flat = [value for call in calls for value in (*call, "")[:3]]
         states = self._enqueue(flat, lane=lane, expires=expires, park="always")
         if b"conflict" in states:
-            raise _conflict()
+            raise KeyUsed(states.index(b"conflict"))
         return states.count(b"parked")
 
     def _enqueue(
@@ -264,8 +278,3 @@ class Records:
         pairs = [value for claim in claims for value in (claim.task_id, claim.token)]
         args = [self._now(), round(lease * 1000), self.keys.call(""), *pairs]
         return int(script("extend")(self._line, [self.keys.running], args))
-
-
-def _conflict() -> ArgumentsInvalid:
-    text = "was used for other arguments; what is submitted anew takes a new one"
-    return ArgumentsInvalid(f"idempotency_key: {text}")

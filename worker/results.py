@@ -46,7 +46,8 @@ class Results(RedisBackend):
 
         ``result`` is an exception with that as its text then, ``waiting`` a dictionary of the details; both
         have ``submission``, what callers are told of one. A task that is not ready costs a round trip
-        more, one that waits or that nobody knows two. Not so in workers, which ask only whether a task has ended.
+        more, one that waits or that nobody knows two. Not so in workers, which ask only whether a task has
+        ended.
         """
         meta = self.stored(task_id, cache=cache)
         if meta["status"] not in _OPEN or self.app.use_fast_trace_task:

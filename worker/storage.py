@@ -185,7 +185,7 @@ def _write_whole(path: Path, content: bytes) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)
-    with part.open("xb", opener=_private) as file:
+    with open(part, "xb", opener=_private) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -32,6 +32,7 @@ from worker.errors import (
     SubmissionKnown,
     UnexpectedError,
 )
+from worker.record import KeyUsed
 from worker.submission import Accepted, Submission, Submits
 
 if TYPE_CHECKING:
@@ -144,8 +145,7 @@ class Submitter:
         except RedisError as gone:
             raise StateUnavailable from gone
         if first and first != json.loads(claim.noted)["digest"]:
-            text = "was used for other arguments; what is submitted anew takes a new one"
-            raise ArgumentsInvalid(f"{operation.name}: idempotency_key: {text}")
+            raise ArgumentsInvalid(f"{operation.name}: {KeyUsed()}")
         if known.state in DECIDED or not lives:
             return known.told
         wait = min(max((claim.clock - known.created_at) / 4, LEAST), MOST)

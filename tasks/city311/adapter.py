@@ -40,6 +40,11 @@ class Lookup:
         path = self.path.replace("{id}", quote(name, safe=""))
         return Request(path=path, params=params, label=label, fresh=True)
 
+    def is_none(self, data: Any) -> bool:
+        """Whether the answer says that there is none: an empty list where entries lie, and nothing less."""
+        found: object = value_at(data, self.within)
+        return found == []
+
     def entries(self, data: Any) -> list[Document]:
         """What the answer holds, in the city's own order."""
         found = value_at(data, self.within)

@@ -44,20 +44,21 @@ def verify(adapter: Base311Adapter, submission_id: str) -> Steps[Accepted | None
     """What the city made of that submission of ours; None when it does not have it.
 
     Raises:
-        ResponseUnreadable: Its answer speaks of others, which says nothing of ours.
+        ResponseUnreadable: Its answer speaks of others, or of something else, which says nothing of ours.
     """
     assert adapter.find is not None  # noqa: S101 - who cannot be asked is not declared so
     try:
         answer = yield adapter.find.request(submission_id, label="find")
     except ResourceMissing:
         return None
-    entries = adapter.find.entries(answer.data)
-    if not entries:
+    if adapter.find.is_none(answer.data):
         return None
-    for entry in entries:
+    for entry in adapter.find.entries(answer.data):
         if adapter.ours(entry) == submission_id and (number := adapter.number(entry)):
             return _accepted(adapter, number, entry)
-    raise ResponseUnreadable(f"{adapter.city.name} was asked for one service request and named others")
+    raise ResponseUnreadable(
+        f"{adapter.city.name} was asked for one service request and told of something else"
+    )
 
 
 def _single(data: Any) -> Any:

@@ -178,3 +178,14 @@ def test_many_submissions_at_once_are_each_made_once() -> None:
         assert again["submission_id"] == told["submission_id"] == first.task_id(number)
     assert set(DESKS[ONCE.name].arrived.values()) == {1}
     assert len(DESKS[ONCE.name].arrived) == 20
+
+
+def test_a_batch_names_the_call_whose_key_stands_for_something_else() -> None:
+    """By its number; the calls around it are in line."""
+    report.delay("a gate", idempotency_key="gate-1").get(timeout=10)
+    calls = [{"note": f"gate {number}", "idempotency_key": f"gate-{number}"} for number in range(3)]
+
+    with pytest.raises(ArgumentsInvalid, match=r"call 1: idempotency_key: was used for other arguments"):
+        enqueue_many(report, calls, batch_id="gates")
+
+    until(lambda: DESKS[ONCE.name].arrived == {"a gate": 1, "gate 0": 1, "gate 2": 1})

@@ -584,3 +584,109 @@ def test_few_unroutable_letters_are_read_at_a_time(here: Deployment) -> None:
 
     assert [len(page) for page in letters.pages()] == [20, 20, 5]
     assert [letter["id"] for letter in letters] == [*map(str, range(45))]
+
+
+# --- what nobody meant, and what nobody can read ----------------------------------------------------
+
+
+@pytest.mark.parametrize("said", [["--text", ""], ["--text", " "], ["--code", ""], ["--operation", ""], [""]])
+@pytest.mark.parametrize("command", [["discard", "--yes"], ["replay", "--yes"], ["export"]])
+def test_an_empty_text_names_no_letters(
+    here: Deployment, capsys: pytest.CaptureFixture[str], said: list[str], command: list[str]
+) -> None:
+    """A script whose variable is unset throws nothing away."""
+    here.bury(fit("one"))
+    here.engine.state.rpush(AT.dlq, b"no letter")
+    name, *more = command
+
+    code = narrows(here, "dlq", name, NAME, *said, *more)
+
+    assert code == 2
+    assert "an empty text" in capsys.readouterr().err
+    assert here.engine.state.llen(AT.dlq) == 2
+
+
+def test_what_cannot_be_read_is_named_shown_and_thrown_away(
+    here: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has an id like any letter, and its bytes are shown to who asks for them."""
+    here.bury(fit("good"))
+    here.engine.state.rpush(AT.dlq, b"\xffcanary", b"other")
+
+    narrows(here, "dlq", "list", NAME, "--code", "unreadable", "--json")
+    first, second = [each["id"] for each in document(capsys)["letters"]]
+    narrows(here, "dlq", "show", NAME, first, "--json")
+    hidden = document(capsys)
+    narrows(here, "dlq", "show", NAME, first, "--reveal", "--json")
+    shown = document(capsys)
+    narrows(here, "dlq", "discard", NAME, first, "--yes")
+    narrows(here, "dlq", "discard", NAME, "--code", "unreadable", "--yes")
+
+    assert "canary" not in json.dumps(hidden)
+    assert shown["bytes"] == "\\xffcanary"
+    assert lying(here) == ["good"]
+    assert [entry.ids for entry in here.engine.dead_letters(NAME).audit()] == [(first,), (second,)]
+
+
+@pytest.mark.parametrize("args", [None, {"a": 1}, 7], ids=repr)
+def test_a_letter_whose_arguments_are_none_is_shown_and_mended(
+    here: Deployment, capsys: pytest.CaptureFixture[str], args: Any
+) -> None:
+    """All anew, for nobody can say what to change in them."""
+    here.bury(fit("one", args=args))
+
+    shown = [narrows(here, "dlq", "show", NAME, "one", *more) for more in ([], ["--reveal"])]
+    capsys.readouterr()
+    refused = narrows(here, "dlq", "edit", NAME, "one", "--set", "limit=7")
+    said = capsys.readouterr().err
+    anew = ["--args", '["1012650001"]', "--kwargs", '{"limit": 7}', "--json"]
+    mended = narrows(here, "dlq", "edit", NAME, "one", *anew)
+    names = document(capsys)["changed"]
+    audited = narrows(here, "dlq", "audit", NAME, "--reveal", "--json")
+
+    assert (shown, refused, mended, audited) == ([0, 0], 2, 0, 0)
+    assert "cannot be read: give all anew" in said
+    assert names == ["args", "kwargs"]
+    assert document(capsys)[0]["before"] == {"args": args, "kwargs": {"limit": 5}}
+    assert arguments(here, "one")[1] == {"limit": 7}
+
+
+def test_a_letter_whose_task_is_no_text_is_a_line_and_no_traceback(
+    here: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is shown, and nobody can check what it should take."""
+    here.bury(fit("one", task=["a"]))
+
+    codes = [
+        narrows(here, "dlq", "show", NAME, "one"),
+        narrows(here, "dlq", "edit", NAME, "one", "--args", "[]"),
+    ]
+
+    assert codes == [0, 1]
+    assert "has no task ['a'] here" in capsys.readouterr().err
+
+
+def test_no_editing_makes_a_letter_that_is_no_json(
+    here: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python reads NaN, and hardly anybody else does."""
+    here.bury(fit("one"))
+
+    code = narrows(here, "dlq", "edit", NAME, "one", "--kwargs", '{"limit": NaN}')
+
+    assert code == 2
+    assert "takes JSON" in capsys.readouterr().err
+
+
+def test_an_id_cut_too_short_and_a_name_nearly_right_are_told(
+    here: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever has typed three letters learns that four are asked for."""
+    here.bury(fit("abcdef"))
+
+    codes = [narrows(here, "dlq", "show", NAME, "abc"), narrows(here, "dlq", "list", "unroutabl")]
+
+    said = capsys.readouterr().err
+    assert codes == [1, 2]
+    assert "the beginning of an id takes 4 characters" in said
+    assert "did you mean unroutable?" in " ".join(said.replace("│", "").split())

@@ -425,3 +425,35 @@ def test_redis_gone_half_way_leaves_letters_that_are_exported_again(tmp_path: Pa
             again.delete(keys(NAME).exporting)
         assert export(own, Storage(f"file://{tmp_path}")).removed == 3
         assert written(tmp_path) == raws
+
+
+def test_an_export_is_for_its_owner_alone(here: Deployment, tmp_path: Path) -> None:
+    """Arguments may lie in it in clear: neither file nor folders that were made for it are for others."""
+    bury(here, 1)
+
+    export(here, Storage(f"file://{tmp_path}/exports/letters"))
+
+    (path,) = tmp_path.rglob("*.jsonl.gz")
+    modes = [each.stat().st_mode & 0o777 for each in (path, path.parent, *path.parents[1:3])]
+    assert modes == [0o600, 0o700, 0o700, 0o700]
+
+
+@pytest.mark.parametrize("address", ["memory://letters", "memory:///letters"])
+def test_letters_are_not_exported_to_what_dies_with_us(address: str) -> None:
+    """They would be read back, and gone from both places a moment later."""
+    with pytest.raises(ValueError, match="outlives"):
+        Storage(address)
+
+
+def test_letters_in_doubt_stay_until_a_person_decides(here: Deployment, tmp_path: Path) -> None:
+    """Neither beat nor a command for many takes them from who resolves them; one that names them does."""
+    here.bury(letter("doubt", code="in_doubt"), letter("dead"))
+    known = json.loads(letter("old", code="in_doubt", failed_at="1970-01-01T00:00:00Z").as_json())
+
+    code = here.narrows("dlq", "export", NAME, "--all", "--to", f"file://{tmp_path}")
+    left = [json.loads(raw)["id"] for raw in listed(here)]
+    named = here.narrows("dlq", "export", NAME, "doubt", "--to", f"file://{tmp_path}")
+
+    assert not overdue(now=time.time(), after=60.0)(known)
+    assert (code, left) == (0, ["doubt"])
+    assert (named, listed(here)) == (0, [])

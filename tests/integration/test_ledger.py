@@ -401,6 +401,17 @@ def test_a_status_that_changes_is_told_once(book: Book) -> None:
     assert [one.id for one in book.ledger.open(before=book.clock.ms / 1000)] == ["s2"]
 
 
+def test_open_ones_whose_records_are_gone_hide_no_others(state: Redis, book: Book) -> None:
+    """They would be asked for first for ever, and whoever polls would see nothing; they are forgotten."""
+    state.zadd(f"{book.base}:open", {f"ghost-{number}": 1 for number in range(5)})
+    book.submit("s1")
+    book.sent("s1")
+    book.ledger.accepted("s1", LASTING, {})
+
+    assert [one.id for one in book.ledger.open(2)] == ["s1"]
+    assert book.ledger.counts()["open"] == 1
+
+
 def test_what_is_not_accepted_is_not_asked_about(book: Book) -> None:
     """An answer for something that nobody submitted changes nothing."""
     book.submit("s1")

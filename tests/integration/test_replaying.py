@@ -16,6 +16,7 @@ from redis import Redis
 from config.settings import ProviderSettings
 from tests.integration.deployment import CHECKOUT, NAME, Deployment, letter
 from worker import registry
+from worker.canary import Canary
 from worker.claim import Claim
 from worker.keys import keys
 from worker.lease import Lease
@@ -467,3 +468,80 @@ def test_one_providers_broken_key_keeps_no_other_back(here: Deployment) -> None:
     done = Replayer(here.engine, clock=worker.clock, sleep=worker.sleep).run([broken, NAME])
 
     assert [each.end for each in done] == ["redis", "done"]
+
+
+HOSTILE = {"code": ["x"]}, {"id": "\ud800x"}, {"failed_at": "9999-12-31T23:59:59-23:59"}, {"replays": "x"}
+
+
+@pytest.mark.parametrize("changed", HOSTILE, ids=repr)
+def test_a_letter_that_anybody_may_have_written_keeps_no_other_back(
+    here: Deployment, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    """Neither from its replay nor from its export."""
+    bad = json.loads(letter("evil", kwargs={}).as_json()) | changed
+    here.engine.state.rpush(AT.dlq, json.dumps(bad), "[" * 100_000)
+    bury(here, "good")
+
+    replayed = replay(here, Worker(here))
+    here.engine.state.rpush(AT.dlq, json.dumps(bad))
+    bury(here, "late")
+    exported = upkeep(
+        here, "export_dead_letters", NARROWS_EXPORT_TO=f"file://{tmp_path}", NARROWS_EXPORT_AFTER="60"
+    )
+
+    assert replayed.end == "done"
+    assert replayed.outcomes["parked"] >= 1
+    assert exported[NAME] >= 1
+    assert b'"id":"late"' not in b"".join(here.engine.state.lrange(AT.dlq, 0, -1))
+
+
+class Broken:
+    """Letters that nobody can read, whatever we think we can."""
+
+    def __len__(self) -> int:
+        """One is there."""
+        return 1
+
+    def pages(self, size: int = 100) -> Any:
+        """None can be had."""
+        yield from ([] for _ in range(size // 0))
+
+    def replay(self, raws: Any, *, by: str) -> list[str]:
+        """Never asked for."""
+        raise AssertionError(raws, by)
+
+
+def test_one_providers_letters_that_break_us_keep_no_others_back(here: Deployment) -> None:
+    """It is told of that provider alone."""
+    bury(here, "one")
+    worker = Worker(here)
+    replayer = Replayer(
+        here.engine,
+        letters=lambda name: here.engine.dead_letters(name) if name == NAME else Broken(),
+        clock=worker.clock,
+        sleep=worker.sleep,
+    )
+
+    done = {each.provider: each.end for each in replayer.run(["atlantis", NAME])}
+
+    assert done == {"atlantis": "error", NAME: "done"}
+
+
+@pytest.mark.parametrize("deed", ["discard", "edit"])
+def test_a_canary_whose_new_letter_a_person_handled_did_not_come_through(here: Deployment, deed: str) -> None:
+    """That the letter is not to be found is no sign that the call went well."""
+    bury(here, "one", "two")
+    assert replay(here, Worker(here, lambda _: "dead"), patience=0.0).end == "canary_waits"
+    Worker(here, lambda _: "dead").sleep(0.0)
+    letters = here.engine.dead_letters(NAME)
+    raw = next(raw for page in letters.pages() for raw in page if b'"one"' in raw)
+    if deed == "discard":
+        letters.remove([raw], by="ann", action="discard")
+    else:
+        here.engine.state.lset(AT.dlq, listed(here).index("one"), b"edited")
+        here.engine.state.xadd(AT.audit, {"at": 0, "by": "ann", "action": "edit", "ids": '["one"]'})
+
+    sight = Canary(here.engine.state, NAME).look()
+
+    assert sight.word == "failed"
+    assert Canary(here.engine.state, NAME).look().word == "none"

@@ -25,6 +25,7 @@ from worker.claim import Claim
 from worker.keys import digest, keys
 from worker.message import thawed
 from worker.resealing import CLEAR, Resealing
+from worker.sealed_places import unroutable
 from worker.sealed_queue import messages
 from worker.sealing import Sealer, is_sealed, key_ids
 

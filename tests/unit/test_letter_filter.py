@@ -63,3 +63,9 @@ def test_a_letter_without_a_time_fits_no_time(letter: dict[str, Any]) -> None:
     assert not LetterFilter(since=0.0).fits(letter)
     assert not LetterFilter(older=1e12).fits(letter)
     assert LetterFilter().fits(letter)
+
+
+def test_what_says_no_code_is_unreadable() -> None:
+    """By this word it is listed and counted, and so it is found."""
+    assert LetterFilter(code="unreadable").fits({"id": "one"})
+    assert not LetterFilter(code="unreadable").fits(LETTER)

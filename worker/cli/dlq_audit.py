@@ -65,7 +65,6 @@ def _opened(letters: DeadLetters, version: dict[str, Any]) -> dict[str, Any]:
     from worker.deadletters import Unfit
 
     try:
-        args, kwargs = letters.opened(version)
+        return dict(zip(("args", "kwargs"), letters.opened(version), strict=True))
     except Unfit:
-        args, kwargs = version.get("args"), version.get("kwargs")
-    return {"args": args, "kwargs": kwargs}
+        return {name: version.get(name) for name in ("args", "kwargs")}

@@ -75,7 +75,7 @@ def document(text: str, kind: type[list[Any] | dict[str, Any]], option: str) -> 
 
 
 def _json(text: str) -> Any:
-    """What *text* says in JSON, which has no NaN: whoever reads the letter elsewhere would stumble over it."""
+    """What *text* says in JSON, which has no NaN: others who read the letter would stumble over it."""
     return json.loads(text, parse_constant=_no_number)
 
 
