@@ -64,7 +64,7 @@ def export_dead_letters() -> dict[str, int]:
     if storage is None:
         return {}
     until = time.monotonic() + settings.task_time_limit * SHARE
-    wanted = overdue(now=time.time(), after=settings.export_after)
+    wanted = overdue(now=time.time(), after=settings.export_after, submits=_submits)
     exported, ends = {}, set()
     for name in sorted({*registry.names(), UNROUTABLE}):
         left = until - time.monotonic()
@@ -84,3 +84,8 @@ def export_dead_letters() -> dict[str, int]:
     if "time" in ends:
         export_dead_letters.apply_async(expires=GOES_ON_WITHIN)
     return exported
+
+
+def _submits(task: Any) -> bool:
+    operation = getattr(app.tasks.get(task), "operation", None) if isinstance(task, str) else None
+    return operation is not None and operation.submission is not None

@@ -59,6 +59,9 @@ LOOKED_AT = 86_400.0
 
 ACTION = "export"
 
+REFUSED = ("upstream_rejected", "validation_error")
+"""Codes of letters whose submission the provider, or we, did refuse: that is decided."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Exported:
@@ -181,15 +184,26 @@ class Exporter:
             yield list(bundle)
 
 
-def overdue(*, now: float, after: float) -> Callable[[Mapping[str, Any]], bool]:
+def _none(task: Any) -> bool:  # noqa: ARG001
+    return False
+
+
+def overdue(
+    *, now: float, after: float, submits: Callable[[Any], bool] = _none
+) -> Callable[[Mapping[str, Any]], bool]:
     """Which letters nobody will replay any more: those that failed *after* seconds ago, or are exhausted.
 
-    Never one in doubt: it stays until a person has decided whether its submission arrived.
+    Never one of a submission that is not decided, in doubt or not sent yet: it stays until a person has.
+
+    Args:
+        now: Seconds since the epoch.
+        after: Seconds.
+        submits: Whether the task of that name does.
     """
 
     def wanted(letter: Mapping[str, Any]) -> bool:
-        failed = failed_at(letter)
-        if failed is None or letter.get("code") == "in_doubt":
+        failed, code = failed_at(letter), letter.get("code")
+        if failed is None or code == "in_doubt" or (code not in REFUSED and submits(letter.get("task"))):
             return False
         return failed < now - (min(after, LOOKED_AT) if letter.get("code") == "exhausted" else after)
 

@@ -12,10 +12,24 @@ from collections import Counter
 from tests.sandbox import Reply, Request, json_reply
 from worker import request
 from worker.operation import Steps, operation
-from worker.provider import Breaker, Provider, Rate, Retry, Timeouts
+from worker.provider import Breaker, Caching, Provider, Rate, Retry, Timeouts
 from worker.submission import Accepted, IdempotencyKey, Submission, Submits, header_tag
 
-__all__ = ["ASKED", "DESKS", "ONCE", "PROVIDERS", "TRUSTED", "Desk", "file", "hand_in", "report"]
+__all__ = [
+    "ASKED",
+    "DESKS",
+    "KEPT",
+    "ONCE",
+    "PROVIDERS",
+    "TRUSTED",
+    "Desk",
+    "file",
+    "hand_in",
+    "lay",
+    "look_then_report",
+    "report",
+    "report_then_look",
+]
 
 NOWHERE = "http://127.0.0.1:9"
 NEVER = Breaker(failures=None)
@@ -27,7 +41,15 @@ ONCE = Provider(
 )
 ASKED = Provider(name="asked", base_url=NOWHERE, breaker=NEVER, retry=FEW, timeouts=PATIENCE)
 TRUSTED = Provider(name="trusted", base_url=NOWHERE, breaker=NEVER, retry=FEW, timeouts=PATIENCE)
-PROVIDERS = (ONCE, ASKED, TRUSTED)
+KEPT = Provider(
+    name="kept",
+    base_url=NOWHERE,
+    breaker=NEVER,
+    retry=FEW,
+    timeouts=PATIENCE,
+    caching=Caching(memory=60.0, redis=60.0),
+)
+PROVIDERS = (ONCE, ASKED, TRUSTED, KEPT)
 
 
 def details(note: str, idempotency_key: str | None = None) -> dict[str, str]:  # noqa: ARG001
@@ -69,6 +91,27 @@ def file(note: str, idempotency_key: IdempotencyKey = None) -> Steps[Accepted]: 
 @operation(TRUSTED, submission=Submits(resend="idempotent", tag=header_tag("Idempotency-Key")))
 def hand_in(note: str, idempotency_key: IdempotencyKey = None) -> Steps[Accepted]:  # noqa: ARG001
     """Submitted to a desk that takes each only once."""
+    return (yield from _posted(note))
+
+
+@operation(KEPT, submission=Submits(resend="verify", verify=look, after=0.5, within=60.0, tag=in_body))
+def lay(note: str, idempotency_key: IdempotencyKey = None) -> Steps[Accepted]:  # noqa: ARG001
+    """Submitted to a desk whose answers are kept."""
+    return (yield from _posted(note))
+
+
+@operation(ONCE, submission=Submits(tag=in_body))
+def report_then_look(note: str, idempotency_key: IdempotencyKey = None) -> Steps[Accepted]:  # noqa: ARG001
+    """Submitted to a desk that is asked for more once it took it."""
+    taken = yield from _posted(note)
+    yield request.Request(path="/requests", params={"reference": "another"})
+    return taken
+
+
+@operation(ONCE, submission=Submits(tag=in_body))
+def look_then_report(note: str, idempotency_key: IdempotencyKey = None) -> Steps[Accepted]:  # noqa: ARG001
+    """Submitted to a desk that is asked for something before."""
+    yield request.Request(path="/requests", params={"reference": "another"})
     return (yield from _posted(note))
 
 

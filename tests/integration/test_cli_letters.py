@@ -648,7 +648,7 @@ def test_a_letter_whose_arguments_are_none_is_shown_and_mended(
     assert "cannot be read: give all anew" in said
     assert names == ["args", "kwargs"]
     assert document(capsys)[0]["before"] == {"args": args, "kwargs": {"limit": 5}}
-    assert arguments(here, "one")[1] == {"limit": 7}
+    assert arguments(here, "one") == (["1012650001", 7], {})
 
 
 def test_a_letter_whose_task_is_no_text_is_a_line_and_no_traceback(

@@ -367,6 +367,17 @@ def test_old_letters_are_overdue_and_exhausted_ones_after_a_day() -> None:
     assert not wanted({"code": "exhausted"})
 
 
+def test_a_submission_that_is_not_decided_is_never_overdue() -> None:
+    """Its letter holds what would be sent; one that was refused may go."""
+    wanted = overdue(now=1_000_000.0, after=10.0, submits=lambda task: task == "city.submit")
+    old = {"failed_at": "1970-01-01T00:00:00Z"}
+
+    assert not wanted({**old, "task": "city.submit", "code": "exhausted"})
+    assert not wanted({**old, "task": "city.submit", "code": "upstream_error"})
+    assert wanted({**old, "task": "city.submit", "code": "upstream_rejected"})
+    assert wanted({**old, "task": "city.check", "code": "exhausted"})
+
+
 def test_the_command_exports_what_is_asked_for(
     here: Deployment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
