@@ -109,7 +109,8 @@ def _accepted(app: Any, task_id: str) -> dict[str, Any] | None:  # noqa: ARG001 
     from worker.submissions import find_submission
 
     told = find_submission(task_id)
-    return told if told and told["state"] == "accepted" else None
+    own = told and told["submission_id"] == task_id  # a call that repeats another may be refused yet
+    return told if told and own and told["state"] == "accepted" else None
 
 
 def _look(app: Any, task_id: str) -> Whereabouts | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 
@@ -15,6 +16,8 @@ from tests.integration.deployment import NAME, Deployment
 from worker import errors
 from worker.claim import Claim
 from worker.engine import engine
+from worker.record import Records
+from worker.submission import Accepted
 
 GONE = "redis://127.0.0.1:1/0"
 
@@ -140,6 +143,25 @@ def test_waiting_for_a_parked_task_goes_on_until_it_is_ready(here: Deployment, a
 
     assert result.get(timeout=5) == "done"
     assert "waiting" not in app.backend.get_task_meta("c1")
+
+
+def test_a_long_gone_result_of_what_was_accepted_is_told_from_the_ledger(
+    here: Deployment, app: Celery
+) -> None:
+    """And of a call that runs now under the same key, nothing: it may be refused yet."""
+    redis, fields = here.engine.state, {"operation": "file", "resend": "never", "print": "k", "details": "{}"}
+    noted = [json.dumps({**fields, "digest": digest}) for digest in ("a", "b")]
+    records, ledger = Records(redis, redis, "nyc311"), here.engine.ledger("nyc311")
+    records.write("s1", "[]", noted=noted[0])
+    ledger.accepted("s1", Accepted(external_id="x-1"), {})
+    bare = Claim(home="nyc311", task_id="s2", rebuild=lambda: "[]", noted=noted[1])
+    decision, _ = here.engine.gateway("nyc311").gate.begin(bare, sends=True)
+
+    told = [app.AsyncResult(name).state for name in ("s1", "s2")]
+
+    assert decision.word == "submitted"
+    assert told == [states.SUCCESS, states.PENDING]
+    assert app.AsyncResult("s1").get(timeout=5)["external_id"] == "x-1"
 
 
 def test_a_state_redis_that_is_gone_hides_no_result(

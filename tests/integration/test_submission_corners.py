@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +23,22 @@ from worker.errors import ProviderThrottled, RequestInvalid, StateUnavailable, S
 from worker.http.connection import CURRENT, Exchange, GuardedHTTPConnection
 from worker.ledger import Ledger
 from worker.record import FATAL_LOSSES
-from worker.stack.embedded import free_port
+from worker.stack.embedded import EmbeddedValkey, free_port
 from worker.stores import connect
 from worker.submitting import Submitter, state_after
+
+ROOT = Path(__file__).resolve().parents[2]
+SUBMITS = """
+from tasks import submit_service_request
+from worker.ledger import submission_id
+place = {"address": "1 Centre Street", "borough": "Manhattan"}
+given = {"agency": "DOT", "complaint_type": "Street Condition", "location": place}
+print(submission_id(submit_service_request.name, "order-1"))
+try:
+    submit_service_request.delay(given, idempotency_key="order-1")
+except Exception as why:
+    print(f"{type(why).__name__}: {why}")
+"""
 
 
 @pytest.fixture
@@ -97,6 +114,32 @@ def test_what_could_not_be_published_stays_when_it_has_a_key(book: Book) -> None
     assert (first, second) == (True, False)
     assert told.startswith("it may run all the same")
     assert book.of("s1") == "queued"
+
+
+def test_a_caller_whose_message_the_broker_does_not_take_hears_that_it_may_run() -> None:
+    """With a key it is left as it is: a worker's sweep publishes it, and the same key enqueues it once."""
+    with EmbeddedValkey() as server, server.client() as redis:
+        urls = dict.fromkeys(("STATE", "RESULT", "CACHE"), server.url)
+        urls["BROKER"] = f"redis://127.0.0.1:{free_port()}/0"
+        given = {f"NARROWS_{role}_URL": url for role, url in urls.items()}
+
+        task_id, told = subprocess.run(
+            [sys.executable, "-c", SUBMITS],
+            cwd=ROOT,
+            env={**os.environ, **given, "NARROWS_REDIS_TIMEOUT": "0.5"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        ).stdout.splitlines()
+
+        known = Ledger(redis, redis, "nyc311").get(task_id)
+        assert told.startswith(
+            "EnqueueFailed: nyc311.submit_service_request: the broker does not take messages"
+        )
+        assert "it may run all the same" in told
+        assert known is not None
+        assert known.state == "queued"
 
 
 def test_what_a_worker_has_begun_to_send_is_not_said_to_be_taken_back(book: Book) -> None:
@@ -211,7 +254,11 @@ def test_a_ledger_that_cannot_be_read_is_a_state_that_is_unavailable() -> None:
 
     with connect(f"redis://127.0.0.1:{free_port()}/0") as nobody:
         submitter = Submitter(Knows(), lambda name: Ledger(nobody, nobody, name))  # type: ignore[arg-type]
-        given = {"agency": "DOT", "complaint_type": "Street Condition", "location": {"address": "1 Centre St"}}
+        given = {
+            "agency": "DOT",
+            "complaint_type": "Street Condition",
+            "location": {"address": "1 Centre St"},
+        }
         claim = Claim(home="nyc311", task_id="s1")
 
         with pytest.raises(StateUnavailable):
