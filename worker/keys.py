@@ -25,6 +25,7 @@ integer milliseconds since the epoch on Redis's own clock. Expiry only collects 
     narrows:{p}:submissions:<state> zset    submission id -> since when                    30 days after that
     narrows:{p}:submissions:open    zset    submission id -> when it was last asked about  until settled
     narrows:{p}:submissions:key:<print> string  the submission of an idempotency key       as its record
+    narrows:{p}:submissions:spent:<print> string  how many of that key were called back    30 days
     narrows:{p}:batch:<uuid>        string  how many calls of a batch are enqueued         30 days
     narrows:{p}:polling             string  who asks about its open submissions just now   its lease
     narrows:{p}:round               string  since when they are asked about, in turn       until done, a day

@@ -154,6 +154,14 @@ class Ledger:
         state: Any = self._redis.hget(self.keys.call(submission_id), "state")
         return state not in {None, b"ended"}
 
+    def spent(self, operation: str, key: str) -> int:
+        """How many submissions of that idempotency key were called back before they were sent.
+
+        Raises:
+            RedisError: Redis does not answer.
+        """
+        return int(self._line.execute_command("GET", f"{self._base}:spent:{_print(operation, key)}") or 0)
+
     def digest(self, submission_id: str) -> str:
         """Of the arguments that it was submitted with; "" without an idempotency key."""
         digest: Any = self._redis.hget(self.keys.call(submission_id), "digest")
@@ -210,9 +218,12 @@ def idempotency_key(operation: Operation, args: Sequence[Any], kwargs: Mapping[s
     return key if isinstance(key, str) else None
 
 
-def submission_id(task: str, key: str) -> str:
-    """The id of what is submitted by *task* under that idempotency key, unless its caller chose another."""
-    return str(uuid5(_NAMESPACE, f"{task}\n{key}"))
+def submission_id(task: str, key: str, spent: int = 0) -> str:
+    """The id of what is submitted by *task* under that idempotency key, unless its caller chose another.
+
+    Another one once *spent* submissions of that key were called back: their ids are known as revoked.
+    """
+    return str(uuid5(_NAMESPACE, f"{task}\n{key}\n{spent}" if spent else f"{task}\n{key}"))
 
 
 def noted(operation: Operation, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:

@@ -54,6 +54,10 @@ INSIST, PAUSE = 20.0, 0.5
 """Seconds for which Redis is told that a provider took a submission, since nobody else knows; and between."""
 
 
+CONFLICT = 409
+"""What providers that take each id once say while the first of them is not done
+(https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/, section 2.7)."""
+
 LEAST, MOST = 1.0, 60.0
 """Seconds that a call waits which repeats a submission, a quarter of that one's age within these."""
 
@@ -131,6 +135,8 @@ class Submitter:
         if claim.taken and not isinstance(why, CallInDoubt | StateUnavailable | DuplicateDelivery):
             kind = type(why).__name__
             why = CallInDoubt(f"{operation.provider.name}: it was taken, and what followed failed ({kind})")
+        if submits.resend == "idempotent" and getattr(why, "status", None) == CONFLICT:
+            why = CallInDoubt(f"{operation.provider.name}: the one sent before is under way there")
         if not isinstance(why, CallInDoubt):
             return why
         if submits.resend == "idempotent":

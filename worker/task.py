@@ -66,8 +66,8 @@ class GuardedTask(Task):
         if self.operation.submission is not None:
             mark["noted"] = noted(self.operation, arguments, named)
             key = idempotency_key(self.operation, arguments, named)
-            if key and not positional and not _followed(options):
-                options["task_id"] = options.get("task_id") or submission_id(self.name, key)
+            if key and not positional and not _followed(options) and not options.get("task_id"):
+                options["task_id"] = submission_id(self.name, key, self._spent(key))
         options["headers"] = {**headers, "narrows": mark}
         options["argsrepr"], options["kwargsrepr"] = masked(self.operation, arguments, named)
         try:
@@ -79,6 +79,19 @@ class GuardedTask(Task):
             kind = type(gone).__name__
             text = f"{self.name}: the result Redis does not answer ({kind}); nothing was enqueued"
             raise EnqueueFailed(text) from None
+
+    def _spent(self, key: str) -> int:
+        """How many submissions of that idempotency key were called back unsent; one round trip."""
+        from redis.exceptions import RedisError
+
+        from worker.engine import engine
+        from worker.errors import EnqueueFailed
+
+        try:
+            return engine().ledger(self.operation.provider.name).spent(self.operation.name, key)
+        except RedisError as gone:
+            text = f"the state Redis does not answer ({type(gone).__name__}); nothing was enqueued"
+            raise EnqueueFailed(f"{self.name}: {text}") from None
 
     def _clear(self, args: tuple[Any, ...], kwargs: Any) -> tuple[tuple[Any, ...], Any]:
         """The arguments, opened where they were sealed: those of a chain's next step, or of a replay."""

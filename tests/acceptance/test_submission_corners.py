@@ -15,7 +15,9 @@ from tests.acceptance.submitted import (
     DESKS,
     KEPT,
     ONCE,
+    TRUSTED,
     file,
+    hand_in,
     lay,
     look_then_report,
     report,
@@ -303,3 +305,29 @@ def test_what_is_in_doubt_keeps_its_key_when_its_letter_is_thrown_away(clean: Gr
 
     assert twin.get(timeout=10)["state"] == "in_doubt"
     assert (once.get(doubted.id).state, DESKS[ONCE.name].asked) == ("in_doubt", {"a ramp": 1})  # type: ignore[union-attr]
+
+
+def test_a_key_that_was_called_back_unsent_may_be_used_again() -> None:
+    """Under another id: workers drop each message of the one that was revoked."""
+    first = report.apply_async(("a pipe",), {"idempotency_key": "pipe-1"}, countdown=60)
+    first.revoke()
+
+    again = report.delay("a pipe", idempotency_key="pipe-1")
+
+    assert again.id != first.id
+    assert again.get(timeout=10)["submission_id"] == again.id
+    assert report.delay("a pipe", idempotency_key="pipe-1").id == again.id
+    assert DESKS[ONCE.name].arrived == {"a pipe": 1}
+
+
+def test_a_provider_that_still_works_on_the_first_is_sent_it_once_more(clean: Ground) -> None:
+    """It took one and hung up; the second it calls a conflict, which is no refusal."""
+    clean.sandbox.control.fault(TRUSTED.name, mode="acted_hang_up", times=1)
+
+    result = hand_in.delay("a manhole")
+    until(lambda: DESKS[TRUSTED.name].arrived)
+    clean.sandbox.control.fault(TRUSTED.name, status=409, times=1)
+    told = result.get(timeout=15)
+
+    assert (told["state"], DESKS[TRUSTED.name].arrived) == ("accepted", {"a manhole": 1})
+    assert len(clean.sandbox.control.journal(TRUSTED.name)) == 3

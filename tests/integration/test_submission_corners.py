@@ -19,7 +19,7 @@ from tests.integration.raw_peer import Peer, http, says
 from tests.integration.test_ledger import TAKEN, Book, noted
 from worker.claim import Claim
 from worker.deadletters import DeadLetters
-from worker.errors import ProviderThrottled, RequestInvalid, StateUnavailable, SubmissionKnown
+from worker.errors import ProviderThrottled, StateUnavailable, SubmissionKnown
 from worker.http.connection import CURRENT, Exchange, GuardedHTTPConnection
 from worker.ledger import Ledger
 from worker.record import FATAL_LOSSES
@@ -191,21 +191,6 @@ def test_a_throttled_repeat_leaves_the_doubt_of_the_first(book: Book) -> None:
     _, message = book.records.cancel("s1")
 
     assert (before, book.of("s1"), message) == ("in_doubt", "in_doubt", b"")
-
-
-def test_a_refused_repeat_leaves_the_doubt_of_the_first(book: Book) -> None:
-    """Many a provider refuses the second just because it works on the first."""
-    book.submit("s1", resend="idempotent", key="k")
-    report, claim = book.sent("s1")
-    book.end(report, claim, "retry", wait=1.0, attempt=1, submission="in_doubt")
-    report, claim = again(book)
-    claim.sending = True
-    why = sent_before(RequestInvalid("409", status=409))
-
-    book.end(report, claim, "dead", letter="{}", submission=state_after(why, claim))
-
-    assert (book.of("s1"), book.letters()) == ("in_doubt", 1)
-    assert book.lasts("s1") == -1
 
 
 # --- thrown away -----------------------------------------------------------------------------------

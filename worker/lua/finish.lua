@@ -91,9 +91,8 @@ local function settle()
     if not mine then return 'fenced' end
     local told = ARGV[20]
     if told == '' and submission == 'sending' and fate == 'dead' then told = 'in_doubt' end
-    if (told == 'queued' or told == 'rejected') and redis.call('HEXISTS', KEYS[13], 'doubted') == 1 then
-      told = 'in_doubt'  -- what was sent before this attempt may have arrived
-    end
+    -- what was sent before this attempt may have arrived
+    if told == 'queued' and redis.call('HEXISTS', KEYS[13], 'doubted') == 1 then told = 'in_doubt' end
     if told ~= '' and from and submission ~= 'accepted' then
       submission = told
       submission_move(KEYS[13], ARGV[21], id, submission, now)

@@ -16,6 +16,7 @@ run alone.
   zset   <base>:<state> {id -> since when}, one for each state; those that are decided leave after 30 days
   zset   <base>:open {id -> when it was accepted, or last asked about since}: not settled
   string <base>:key:<print>: the submission of that idempotency key
+  string <base>:spent:<print>: how many submissions of that key were called back unsent; 30 days
 
 No state is ever left backwards but by what knows better: the worker that was told that nothing was done, the
 provider's own word, or a person.
@@ -99,7 +100,12 @@ local function submission_forget(key, base, id)
   if not f[1] then return end
   redis.call('ZREM', base .. ':' .. f[1], id)
   local name = base .. ':key:' .. (f[2] or '')
-  if redis.call('GET', name) == id then redis.call('DEL', name) end
+  if redis.call('GET', name) == id then
+    redis.call('DEL', name)
+    local spent = base .. ':spent:' .. f[2]
+    redis.call('INCR', spent)  -- the next one has an id of its own: this one's was revoked
+    redis.call('PEXPIRE', spent, MEMORY)
+  end
   redis.call('HDEL', key, 'submission', 'submission_at', 'print', 'digest')
 end
 
