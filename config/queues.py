@@ -36,6 +36,6 @@ def route(
     only is taken at its name.
     """
     provider, dot, _operation = name.partition(".")
-    if not dot or provider in {UPKEEP, _CELERYS_OWN} or not getattr(task, "guarded", task is None):
+    if not dot or provider in {UPKEEP, _CELERYS_OWN} or not getattr(task, "guarded", True):
         return None
     return {"queue": provider, "routing_key": provider}

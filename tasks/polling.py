@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from config.queues import UPKEEP
 from worker.application import app
 from worker.keys import keys
 
@@ -41,11 +42,11 @@ def poll_service_requests(provider: str | None = None, *, resume: bool = False) 
     if provider is None:
         started = pollable()
         for name in started:
-            poll_service_requests.apply_async((name,), expires=_soon(engine()))
+            poll_service_requests.apply_async((name,), queue=UPKEEP, expires=_soon(engine()))
         return {"started": list(started)}
     run = _poller(engine(), provider).run(resume=resume)
     if run.ended == "later":
-        poll_service_requests.apply_async((provider,), {"resume": True})
+        poll_service_requests.apply_async((provider,), {"resume": True}, queue=UPKEEP)
     return {"asked": run.asked, "changed": run.changed, "failed": run.failed, "ended": run.ended}
 
 
@@ -57,7 +58,7 @@ def resume_polling(engine: Engine) -> list[str]:
         if engine.state.exists(keys(name).round) and not engine.state.exists(keys(name).polling)
     ]
     for name in left:
-        poll_service_requests.apply_async((name,), {"resume": True}, expires=_soon(engine))
+        poll_service_requests.apply_async((name,), {"resume": True}, queue=UPKEEP, expires=_soon(engine))
     return left
 
 
