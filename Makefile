@@ -58,7 +58,7 @@ test: $(STAMP) ## Run all tests but chaos, bench and browser (TESTS=path for som
 ifdef TESTS
 	@$(BIN)/python -m pytest $(TESTS)
 else
-	@$(BIN)/python -m pytest tests --ignore=tests/acceptance --numprocesses=2 --dist=loadfile
+	@$(BIN)/python -m pytest tests --ignore=tests/acceptance --numprocesses=3 --dist=loadfile
 	@$(BIN)/python -m pytest tests/acceptance --numprocesses=4 --dist=loadfile
 endif
 
