@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import NoDecode
+
+from config.lists import listed
 
 __all__ = ["Number", "ProviderSettings", "Seconds"]
 
@@ -32,19 +33,10 @@ def _plain_address(url: str) -> str:
 
 
 def _several(keys: Any) -> Any:
-    """The keys in a JSON list, or in a text that has a comma or a line break between two of them."""
+    """The keys in a setting: one at least."""
     if not isinstance(keys, str):
         return keys
-    listed: Any = keys.replace("\n", ",").split(",")
-    if keys.lstrip().startswith("["):
-        try:
-            listed = json.loads(keys)
-        except ValueError:
-            listed = None
-    if not isinstance(listed, list) or not all(isinstance(key, str) for key in listed):
-        # Raised out here: the decoder's own error holds the text.
-        raise ValueError("must be a JSON list of texts, or keys with commas between them")
-    found = tuple(key.strip() for key in listed if key.strip())
+    found = listed(keys)
     if not found:
         raise ValueError("names no key")
     return found

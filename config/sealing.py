@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
+
+from config.lists import listed
 
 __all__ = ["SealedTasks", "SealingKeys"]
 
@@ -17,19 +18,8 @@ _PATTERN = re.compile(r"\*|\w+\.(?:\w+|\*)")
 
 
 def _listed(given: Any) -> Any:
-    """The texts in a JSON list, or between commas and line breaks."""
-    if not isinstance(given, str):
-        return given
-    listed: Any = given.replace("\n", ",").split(",")
-    if given.lstrip().startswith("["):
-        try:
-            listed = json.loads(given)
-        except ValueError:
-            listed = None
-    if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
-        # Raised out here: the decoder's own error holds the text.
-        raise ValueError("must be a JSON list of texts, or texts with commas between them")
-    return tuple(one.strip() for one in listed if one.strip())
+    """The texts in a setting; what is none is pydantic's affair."""
+    return listed(given) if isinstance(given, str) else given
 
 
 def _keys(given: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:

@@ -27,6 +27,7 @@ from worker.cli.dlq_letters import (
 )
 from worker.cli.options import AsJson, ProviderName
 from worker.cli.output import cell, console, counting, show_json
+from worker.deadletters import DISCARD
 from worker.letter_filter import LetterFilter
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["discard"]
 
-ACTION = "discard"
 SINGLY = {"in_doubt": "they may have arrived: narrows submission resolve, or discard them by ID"}
 
 
@@ -68,7 +68,7 @@ def discard(  # noqa: PLR0913 - one for each filter
     if named is None:
         gone = _sweep(letters, wanted, whoever(by), skipped)
     else:
-        gone = letters.remove(named, by=whoever(by), action=ACTION)
+        gone = letters.remove(named, by=whoever(by), action=DISCARD)
     if as_json:
         show_json({"provider": provider, "discarded": gone, "skipped": dict(skipped)})
     else:
@@ -94,6 +94,6 @@ def _sweep(letters: DeadLetters, wanted: LetterFilter, by: str, skipped: Counter
                     skipped[why] += 1
                 else:
                     fits.append(raw)
-            gone += letters.remove(fits, by=by, action=ACTION)
+            gone += letters.remove(fits, by=by, action=DISCARD)
             advance(len(page))
     return gone
