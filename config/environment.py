@@ -21,6 +21,7 @@ DELIMITER = "__"
 _FROM_FILE = "_FILE"
 _LONGEST_SECRET = 64 * 1024
 _ANY = "*"
+_OPTIONS = "options"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,11 @@ def _inner(annotation: Any) -> tuple[type[BaseModel], bool] | None:
 
 
 def _is_known(path: tuple[str, ...], known: set[tuple[str, ...]]) -> bool:
-    return path in known or (len(path) == 3 and bool(path[1]) and (path[0], _ANY, path[2]) in known)  # noqa: PLR2004 - providers, name, field
+    if path in known:
+        return True
+    if len(path) == 4 and path[2] == _OPTIONS and path[3]:  # noqa: PLR2004 - providers, name, options, option
+        path = path[:3]
+    return len(path) == 3 and bool(path[1]) and (path[0], _ANY, path[2]) in known  # noqa: PLR2004 - providers, name, field
 
 
 def _without_file(path: tuple[str, ...]) -> tuple[str, ...]:

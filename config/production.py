@@ -49,6 +49,8 @@ def _providers(settings: Settings) -> Iterator[str]:
             yield f"{prefix}VERIFY_TLS is false: production verifies certificates; remove it"
         if (provider.base_url or "").startswith("http://"):
             yield f"{prefix}BASE_URL is plain http: production calls providers over https"
+        if (provider.token_url or "").startswith("http://"):
+            yield f"{prefix}TOKEN_URL is plain http: production buys tokens over https"
 
 
 def _flower(settings: Settings) -> Iterator[str]:

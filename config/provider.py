@@ -67,6 +67,8 @@ class ProviderSettings(BaseModel):
         quota_spent: What becomes of calls when the day's quota is spent: ``wait`` or ``fail``.
         cooldown: Seconds of pause after a throttled answer that names none, *max_cooldown* at most.
         max_body: Bytes of an answer, decompressed.
+        token_url: Where its credential buys a token, when that is another place than its module says.
+        options: What else its module lets a deployment choose, by name (``docs/providers.md``).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -100,6 +102,8 @@ class ProviderSettings(BaseModel):
     too_long: Literal["fail", "wait"] | None = None
     quota_spent: Literal["wait", "fail"] | None = None
     max_body: Number | None = None
+    token_url: Annotated[str, AfterValidator(_plain_address)] | None = None
+    options: dict[str, str] = {}
 
     @property
     def credentials(self) -> tuple[str, ...]:

@@ -96,6 +96,8 @@ class Settings(BaseSettings):
         sweep_interval: How often each worker looks for calls that nobody runs.
         visibility_timeout: When the broker hands an unacknowledged message out again.
         longest_countdown: No Celery countdown is longer.
+        fleet_size: Worker processes that share the rate of a provider which is asked without Redis
+            (``fails open``); each asks at its part of it.
         worker_pool: Celery takes ``-P prefork`` for no choice at all, so the choice is made here.
         metrics_port: 0 is any free one; a port that is taken is replaced in development.
         contact: Stands in the User-Agent, so that a provider can reach us.
@@ -137,6 +139,7 @@ class Settings(BaseSettings):
     longest_countdown: Seconds = 30.0
     task_time_limit: Seconds = 150.0
     result_expires: Seconds = 86_400.0
+    fleet_size: Number = 4
     worker_pool: Literal["threads", "prefork"] = "threads"
     worker_concurrency: Number = 32
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from worker.errors import CallError
-from worker.operation import Progress, Steps
 from worker.request import Answer, Request
+from worker.steps import Alone, Do, Progress, Safe, Step, Steps
 
 __all__ = ["Driver"]
 
@@ -17,11 +17,12 @@ T = TypeVar("T")
 
 @dataclass(kw_only=True)
 class Driver:
-    """Answers what a generator asks, and keeps what it asked and reported."""
+    """Answers what a generator asks, does what it wants done, and keeps what it asked and reported."""
 
     answer: Callable[[Request], Answer | CallError]
     requests: list[Request] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
+    others: list[Alone | Safe] = field(default_factory=list)
 
     def run(self, steps: Steps[T]) -> T:
         """The generator's result; a CallError for an answer is thrown in where it asked."""
@@ -33,10 +34,15 @@ class Driver:
             result: T = end.value
             return result
 
-    def _reply(self, steps: Steps[T], asked: Request | Progress) -> Request | Progress:
+    def _reply(self, steps: Steps[T], asked: Step) -> Step:
         if isinstance(asked, Progress):
             self.progress.append(asked)
             return next(steps)
+        if isinstance(asked, Alone | Safe):
+            self.others.append(asked)
+            return next(steps)
+        if isinstance(asked, Do):
+            return steps.send(asked.action())
         self.requests.append(asked)
         reply = self.answer(asked)
         return steps.throw(reply) if isinstance(reply, CallError) else steps.send(reply)

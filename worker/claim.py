@@ -58,6 +58,7 @@ class Claim:
         again: It is known that the one before did nothing.
         taken: The provider has answered it well.
         anew: What was answered before is of no use: it is asked what is so now.
+        afresh: What was done is safe, so failures are counted anew, whatever the record says.
         leaves_at: When the request that was let out is to leave, on this process's monotonic clock.
     """
 
@@ -91,6 +92,7 @@ class Claim:
     again: bool = False
     taken: bool = False
     anew: bool = False
+    afresh: bool = False
     leaves_at: float = 0.0
 
     @property
@@ -118,10 +120,17 @@ class Claim:
         """Take over what the record says; *now* is Redis's clock in seconds."""
         self.clock, self.heard_at = now, time.monotonic()
         if token:
-            self.token, self.attempt, self.backoff = token, attempt, backoff
-            self.first_failed_at, self.throttled_at = first_failed_at, throttled_at
+            self.token = token
+            if not self.afresh:
+                self.attempt, self.backoff = attempt, backoff
+                self.first_failed_at, self.throttled_at = first_failed_at, throttled_at
             self.released = self.released or released
         self.created_at = self.created_at or created_at
+
+    def safe(self) -> None:
+        """Count failures anew: what was done so far will not be done again."""
+        self.afresh, self.attempt, self.backoff = True, 0, 0.0
+        self.first_failed_at = self.throttled_at = 0.0
 
     def passes_line(self, provider: Keys) -> bool:
         """Whether the line at *provider* is not for it: it stood there, has begun, or stands elsewhere."""

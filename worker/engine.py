@@ -141,9 +141,17 @@ class Engine:
             declared = registry.provider(name)
             listeners = (BreakerWatcher(self.watcher),)
             chosen = self.settings.providers.get(name)
-            contact = self.settings.contact
             gateway = open_gateway(
-                declared, chosen, self.state, self.line, self.outbox, self.cache, listeners, contact
+                declared,
+                chosen,
+                self.state,
+                self.line,
+                self.outbox,
+                self.cache,
+                listeners,
+                contact=self.settings.contact,
+                fleet=self.settings.fleet_size,
+                bought=lambda status: self.watcher.token_asked(name, status),
             )
             gateway = self._gateways.setdefault(name, gateway)
         return gateway

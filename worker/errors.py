@@ -5,6 +5,7 @@ dead letters and log lines.
 
     NarrowsError
       ConfigurationError   a setting is wrong or unsafe      -> the process does not start
+        NotReady           what production depends on is not well
       CacheError           the cache cannot do what was asked (reads never raise it)
       EnqueueFailed        the call was not taken            -> the caller asks again later
       StateUnavailable     the state Redis does not answer   -> nothing leaves; the record waits
@@ -23,7 +24,7 @@ dead letters and log lines.
           ProviderThrottled (ThrottledTooLong), ProviderUnavailable
         CallInDoubt        a POST may or may not have arrived -> verify, never blindly resend
         CallRejected       asking again cannot help          -> dead letter
-          ArgumentsInvalid, CredentialsRefused, RequestInvalid,
+          ArgumentsInvalid, CredentialsRefused (TokenExpired), RecipientSuppressed, RequestInvalid,
           ResourceMissing, ResponseUnreadable, WorkerLost
 
 EnqueueFailed is also kombu's OperationalError, ArgumentsInvalid and SealBroken its EncodeError: callers of
@@ -61,12 +62,14 @@ __all__ = [
     "DuplicateDelivery",
     "EnqueueFailed",
     "NarrowsError",
+    "NotReady",
     "OthersFirst",
     "ProviderCooling",
     "ProviderThrottled",
     "ProviderUnavailable",
     "QuotaSpent",
     "RateLimitError",
+    "RecipientSuppressed",
     "RecordGone",
     "RequestInvalid",
     "ResourceMissing",
@@ -75,6 +78,7 @@ __all__ = [
     "StateUnavailable",
     "SubmissionKnown",
     "ThrottledTooLong",
+    "TokenExpired",
     "UnexpectedError",
     "WorkerLost",
 ]
@@ -93,6 +97,10 @@ class ConfigurationError(NarrowsError):
     """A setting is wrong or unsafe."""
 
     code = "configuration_error"
+
+
+class NotReady(ConfigurationError, RuntimeError):
+    """What production depends on is not well."""
 
 
 class CacheError(NarrowsError):
@@ -306,6 +314,16 @@ class ArgumentsInvalid(CallRejected, ValueError, EncodeError):
 
 class CredentialsRefused(CallRejected):
     """The provider refused our credentials."""
+
+
+class TokenExpired(CredentialsRefused):
+    """The provider no longer takes our access token; it may take a new one."""
+
+
+class RecipientSuppressed(CallRejected):
+    """Who is written to does not want it, and is not written to again."""
+
+    code = "suppressed"
 
 
 class RequestInvalid(CallRejected):

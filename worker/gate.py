@@ -95,7 +95,7 @@ class Gate:
         outbox: Outbox | None = None,
         now: Callable[[], int | str] = server_clock,
     ) -> None:
-        self._redis, self._outbox = redis, outbox
+        self.redis, self._outbox = redis, outbox
         self._now = now
         self.provider = provider
         self.keys = keys(provider.name)
@@ -199,6 +199,20 @@ class Gate:
             now=reply[7] / 1000,
         )
         return _text(reply[0])
+
+    def forgive(self, claim: Claim) -> None:
+        """Forget since when the claim's call fails or is throttled; one round trip.
+
+        Raises:
+            StateUnavailable: Redis does not answer.
+        """
+        if not claim.token or claim.keys is None:
+            return
+        try:
+            fields = ("first_failed_at", "throttled_at")
+            self.redis.execute_command("HDEL", claim.keys.call(claim.task_id), *fields)
+        except RedisError as gone:
+            raise StateUnavailable from gone
 
     def finish(
         self,
@@ -305,7 +319,7 @@ class Gate:
 
     def _say(self, what: Script, names: Sequence[str], args: Sequence[Any]) -> Any:
         if self._outbox is None:
-            return what(self._redis, names, args)
+            return what(self.redis, names, args)
         return self._outbox.ask(what, names, args)
 
 

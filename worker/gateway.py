@@ -3,30 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from worker.auth import Auth, Basic, Pair
 from worker.breaker import FleetBreaker
 from worker.gate import Gate
 from worker.http.client import HttpClient
 from worker.http.origin import environment_proxy
 from worker.http.wire import USER_AGENT
 from worker.keys import keys
-from worker.overrides import overridden
+from worker.overrides import kept_for, overridden
+from worker.provider import Provider, Signs
 from worker.request import Answer
 from worker.retry import RetryPolicy
+from worker.spare import Spare
+from worker.suppressed import Suppressed
+from worker.tokens import Tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pybreaker
     from redis import Redis
 
     from config.settings import ProviderSettings
+    from worker.auth import TokenAuth
     from worker.cache.cache import Cache, Entry
     from worker.outbox import Outbox
-    from worker.provider import Provider
+    from worker.provider import Caching
     from worker.request import Request
     from worker.stores import Commands
 
 __all__ = ["Gateway", "open_gateway", "replayed"]
+
+KEYS = (Auth, Basic, Pair)
+"""Credentials that go with each request themselves."""
+
+TOKEN_SIGNS = Signs(statuses={400: "credentials", 401: "credentials", 403: "credentials"})
+"""Who sells no token refuses the credential: what was asked is always the same (RFC 6749, 5.2)."""
+
+TOKEN_BODY = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +57,22 @@ class Gateway:
     cache: Cache
     breaker: FleetBreaker
     retry: RetryPolicy
+    settings: ProviderSettings | None = None
+    tokens: Tokens | None = None
+    suppressed: Suppressed | None = None
+    spare: Spare | None = None
+
+    def caching(self, request: Request) -> Caching | None:
+        """How long answers to *request* are kept; None is not at all."""
+        if request.method != "GET" or not request.kept:
+            return None
+        if request.caching is None:
+            return self.provider.caching
+        return kept_for(request.caching, self.settings)
 
     def shares(self, request: Request) -> bool:
         """Whether answers to *request* are kept, and so asked for once at a time."""
-        return self.provider.caching is not None and request.method == "GET"
+        return self.caching(request) is not None
 
     def recall(self, request: Request) -> Entry | None:
         """What is kept for *request*, fresh or stale."""
@@ -50,15 +80,18 @@ class Gateway:
 
     def remember(self, request: Request, answer: Answer) -> None:
         """Keep *answer* as long as the provider declares."""
-        caching = self.provider.caching
-        if caching is None or not self.shares(request):
+        caching = self.caching(request)
+        if caching is None:
             return
         value = {"status": answer.status, "data": answer.data, "headers": dict(answer.headers)}
+        if answer.empty:
+            value["empty"] = True
+        fresh = min(caching.redis, caching.empty) if answer.empty else caching.redis
         self.cache.put(
             self._key(request),
             value,
-            fresh=caching.redis,
-            memory=caching.memory,
+            fresh=fresh,
+            memory=min(caching.memory, fresh),
             stale=caching.stale_if_error,
             etag=answer.headers.get("etag"),
         )
@@ -71,11 +104,16 @@ def replayed(entry: Entry, source: str) -> Answer:
     """A kept answer, as it was given *entry.age* seconds ago."""
     kept = entry.value
     return Answer(
-        status=kept["status"], data=kept["data"], headers=kept["headers"], source=source, age=entry.age
+        status=kept["status"],
+        data=kept["data"],
+        headers=kept["headers"],
+        source=source,
+        age=entry.age,
+        empty=kept.get("empty", False),
     )
 
 
-def open_gateway(
+def open_gateway(  # noqa: PLR0913 - the composition of one provider
     provider: Provider,
     settings: ProviderSettings | None,
     redis: Redis,
@@ -83,27 +121,67 @@ def open_gateway(
     outbox: Outbox | None,
     cache: Cache,
     listeners: tuple[pybreaker.CircuitBreakerListener, ...] = (),
+    *,
     contact: str = "",
+    fleet: int = 1,
+    bought: Callable[[str], None] = lambda _: None,
 ) -> Gateway:
     """The gateway of *provider* as the deployment configures it."""
     provider = overridden(provider, settings)
     credentials = settings.credentials if settings else ()
     gate = Gate(line, provider, credentials=credentials, outbox=outbox)
-    verify = True if settings is None or settings.verify_tls is None else settings.verify_tls
+    client = partial(
+        HttpClient,
+        timeouts=provider.timeouts,
+        verify=True if settings is None or settings.verify_tls is None else settings.verify_tls,
+        user_agent=f"{USER_AGENT} ({contact})" if contact else USER_AGENT,
+    )
+    tokens = None
+    if credentials and provider.auth is not None and not isinstance(provider.auth, KEYS):
+        tokens = _tokens(provider, provider.auth, credentials, client, line, bought)
     return Gateway(
         provider=provider,
         gate=gate,
-        http=HttpClient(
+        http=client(
             provider,
             base_url=provider.base_url,
             credential=credentials[0] if credentials else None,
             others=credentials[1:],
-            timeouts=provider.timeouts,
-            verify=verify,
             proxy=environment_proxy(provider.base_url),
-            user_agent=f"{USER_AGENT} ({contact})" if contact else USER_AGENT,
         ),
         cache=cache,
         breaker=FleetBreaker(gate, redis, listeners),
         retry=RetryPolicy(provider.retry),
+        settings=settings,
+        tokens=tokens,
+        suppressed=Suppressed(line, gate.keys),
+        spare=Spare(provider.rate, fleet) if provider.fails_open else None,
+    )
+
+
+def _tokens(
+    provider: Provider,
+    auth: TokenAuth,
+    credentials: tuple[str, ...],
+    client: Callable[..., HttpClient],
+    line: Commands,
+    bought: Callable[[str], None],
+) -> Tokens:
+    """What buys access tokens with the provider's credentials, at its own host or another."""
+    parts = urlsplit(auth.url)
+    host = f"{parts.scheme}://{parts.netloc}" if parts.netloc else provider.base_url
+    shop = Provider(
+        name=provider.name, base_url=host, judge=TOKEN_SIGNS, timeouts=provider.timeouts, max_body=TOKEN_BODY
+    )
+    http = client(shop, base_url=host, credential=None, proxy=environment_proxy(host))
+    return Tokens(
+        provider.name,
+        auth,
+        parts.path,
+        http.send,
+        credentials,
+        line,
+        keys(provider.name),
+        within=provider.timeouts.total,
+        bought=bought,
     )

@@ -36,6 +36,11 @@ integer milliseconds since the epoch on Redis's own clock. Expiry only collects 
                                             worker/canary.py)
     narrows:{p}:flight:<print>      string  who asks this: a task id, a nonce, or landed   one call's lease
     narrows:{p}:cache:<print>       string  an answer (see worker/cache/), cache Redis     fresh + stale time
+    narrows:{p}:token:<print>       string  an access token, sealed under its credential   as long as it
+    narrows:{p}:token:<print>:asking  string  who asks for one just now                    its lease
+    narrows:{p}:token:<print>:failed  string  why there is none, as JSON                   some seconds
+    narrows:{p}:alone:<print>       string  the one call that may do this just now         its lease
+    narrows:{p}:suppressed          zset    digest of a recipient -> since when            for good
     narrows:{p}:audit               stream  who did what to its dead letters, and which    the last 10,000
                                             arguments were there before an edit            or so
     narrows:{upkeep}:writable       string  1, to see that writing works                   one second
@@ -86,6 +91,7 @@ class Keys:
         "slow",
         "status",
         "submissions",
+        "suppressed",
         "waiting",
         "workers",
     )
@@ -113,6 +119,7 @@ class Keys:
         self.exporting = f"{self._prefix}exporting"
         self.canary = f"{self._prefix}canary"
         self.audit = f"{self._prefix}audit"
+        self.suppressed = f"{self._prefix}suppressed"
         self.dlq = f"dlq:{provider}"
         self.indexes = (self.queued, self.running, self.waiting, self.parked, self.slow, self.released)
         self._call = f"{self._prefix}call:"
@@ -132,6 +139,14 @@ class Keys:
     def flight(self, fingerprint: str) -> str:
         """Who asks this request just now."""
         return f"{self._prefix}flight:{fingerprint}"
+
+    def token(self, name: str) -> str:
+        """The access token that the credential of that *name* bought."""
+        return f"{self._prefix}token:{name}"
+
+    def alone(self, what: str) -> str:
+        """Who does *what* just now, which one call of the fleet does at a time."""
+        return f"{self._prefix}alone:{digest(what)}"
 
     def cached(self, fingerprint: str) -> str:
         """The stored answer to this request."""

@@ -10,16 +10,16 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from worker import registry
 from worker.application import app
 from worker.errors import ArgumentsInvalid
 from worker.lane import LANES, lane_named
-from worker.request import Answer, Request
+from worker.steps import Progress, Steps
 from worker.task import GuardedTask
 
 if TYPE_CHECKING:
@@ -31,22 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Operation", "Progress", "Steps", "operation"]
 
-T = TypeVar("T")
-
 _FIELD = re.compile(r"[a-z][a-z_]{0,40}")
 _EXTRA = "is not one of its fields"
 _MOST_TOLD = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a long operation is; becomes the task's state PROGRESS."""
-
-    done: int
-    total: int
-
-
-Steps = Generator[Request | Progress, Answer, T]
 
 
 @dataclass(frozen=True, kw_only=True)

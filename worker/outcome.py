@@ -12,6 +12,7 @@ from worker.errors import (
     ProviderThrottled,
     ResponseUnreadable,
     ThrottledTooLong,
+    TokenExpired,
 )
 from worker.http.retry_after import headroom
 
@@ -52,7 +53,11 @@ def noted(why: CallError, report: Report, claim: Claim) -> CallError:
         pause = provider.cooldown if why.retry_after is None else max(why.retry_after, LEAST_PAUSE)
         report.pause = min(pause, provider.max_cooldown)
         return _paused(why, pause, report, claim)
-    if isinstance(why, CredentialsRefused) and len(report.gate.limits) > 1:
+    if (
+        isinstance(why, CredentialsRefused)
+        and not isinstance(why, TokenExpired)
+        and len(report.gate.limits) > 1
+    ):
         report.outcome = "refused"
         report.pause = FORBIDDEN_ASIDE if why.status == FORBIDDEN else ASIDE
     elif isinstance(why, ResponseUnreadable) or getattr(why, "neutral", False):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from worker.choice import chosen
 from worker.errors import ConfigurationError
 from worker.provider import Caching, Provider, Quota, Rate
 
 if TYPE_CHECKING:
     from config.settings import ProviderSettings
 
-__all__ = ["overridden"]
+__all__ = ["kept_for", "overridden", "speaking"]
 
 Part = TypeVar("Part")
 
@@ -24,8 +25,9 @@ def overridden(provider: Provider, settings: ProviderSettings | None) -> Provide
     """
     if settings is None:
         return provider
-    provider = _speaking(provider, settings.contract)
-    changed = _with(provider, settings)
+    provider = speaking(provider, settings.contract)
+    chosen(provider, settings)
+    changed = _with(provider, settings, leaves=("rate", "options"))
     return replace(
         changed,
         rate=_rate(provider.rate, settings),
@@ -33,11 +35,12 @@ def overridden(provider: Provider, settings: ProviderSettings | None) -> Provide
         breaker=_with(provider.breaker, settings, "breaker_"),
         retry=_with(provider.retry, settings, "retry_"),
         timeouts=_with(provider.timeouts, settings, "", "_timeout"),
-        caching=_caching(provider.caching, settings),
+        caching=kept_for(provider.caching, settings),
+        auth=_buying(provider.auth, settings),
     )
 
 
-def _speaking(provider: Provider, contract: str | None) -> Provider:
+def speaking(provider: Provider, contract: str | None) -> Provider:
     """*provider* by another of its published interfaces, when one is chosen."""
     if contract in {None, provider.contract}:
         return provider
@@ -48,14 +51,16 @@ def _speaking(provider: Provider, contract: str | None) -> Provider:
     raise ConfigurationError(f"{where}: {provider.name} speaks {known}")
 
 
-def _with(part: Part, settings: ProviderSettings, before: str = "", after: str = "") -> Part:
-    """*part* with each field that the settings know under its name, between *before* and *after*."""
+def _with(
+    part: Part, settings: ProviderSettings, before: str = "", after: str = "", leaves: tuple[str, ...] = ()
+) -> Part:
+    """*part* with each field but *leaves* that the settings know, under its name between the two."""
     given: dict[str, Any] = {
         field.name: value
         for field in fields(part)  # type: ignore[arg-type]
-        if (value := getattr(settings, f"{before}{field.name}{after}", None)) is not None
+        if field.name not in leaves
+        and (value := getattr(settings, f"{before}{field.name}{after}", None)) is not None
     }
-    given.pop("rate", None)  # a number in the settings, a bucket in the provider
     return replace(part, **given)  # type: ignore[type-var]
 
 
@@ -78,9 +83,19 @@ def _quota(declared: Quota | None, settings: ProviderSettings) -> Quota | None:
     return _with(changed, settings, "quota_")
 
 
-def _caching(declared: Caching | None, settings: ProviderSettings) -> Caching | None:
-    if declared is None:
-        return None
+def _buying(auth: Any, settings: ProviderSettings) -> Any:
+    """*auth* with its tokens bought where the settings say."""
+    if settings.token_url is None:
+        return auth
+    if not hasattr(auth, "url"):
+        raise ConfigurationError("TOKEN_URL is for providers whose credential buys a token")
+    return replace(auth, url=settings.token_url)
+
+
+def kept_for(declared: Caching | None, settings: ProviderSettings | None) -> Caching | None:
+    """How long answers are kept that are declared to be good for so long."""
+    if declared is None or settings is None:
+        return declared
     fresh = declared.redis if settings.cache_seconds is None else settings.cache_seconds
     changed = replace(declared, redis=fresh, memory=min(declared.memory, fresh))
     return _with(changed, settings)

@@ -7,9 +7,13 @@ task with one call costs two round trips.
 
 from __future__ import annotations
 
+import logging
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError
 
 from worker.deferral import deferred, inline_pause
 from worker.errors import (
@@ -17,18 +21,25 @@ from worker.errors import (
     CallError,
     CallFailed,
     CallInDoubt,
+    CallInFlight,
     CredentialsAside,
     CredentialsRefused,
     ProviderThrottled,
     ProviderUnavailable,
     QuotaSpent,
+    RecipientSuppressed,
     RecordGone,
     ResponseUnreadable,
+    StateUnavailable,
+    TokenExpired,
     UnexpectedError,
 )
+from worker.gate import Report
 from worker.gateway import replayed
-from worker.operation import Progress
+from worker.lease import Lease
 from worker.outcome import FORBIDDEN, believed, noted
+from worker.request import Request
+from worker.steps import Alone, Do, Progress, Safe
 from worker.submission import Submits
 
 if TYPE_CHECKING:
@@ -36,20 +47,25 @@ if TYPE_CHECKING:
 
     from worker.cache.cache import Entry
     from worker.claim import Claim
-    from worker.gate import Decision, Report
+    from worker.gate import Decision
     from worker.gateway import Gateway
-    from worker.operation import Steps
     from worker.provider import Provider
-    from worker.request import Answer, Request
+    from worker.request import Answer
+    from worker.steps import Step, Steps
+    from worker.tokens import Token
     from worker.watcher import Watcher
 
 __all__ = ["Pipeline"]
 
+logger = logging.getLogger("narrows")
 
 LEAST_TURN, MOST_TURN = 30.0, 90.0
 """Seconds that a task waits in its slot for its next call at most: a provider of one call a second, lowered
 to a twentieth; and what leaves room in a task's time limit."""
 
+
+ALONE_AGAIN = 0.5
+"""Seconds until an operation asks again whether it is alone."""
 
 RELEASED = 1.0
 """The same for a call whose turn had come, as ``lua/begin.lua`` has it for one that it claims itself."""
@@ -84,26 +100,66 @@ class Pipeline:
         claim: Claim,
         progress: Callable[[Progress], None],
     ) -> Any:
-        """What the operation returns, each of its requests answered or failed in its turn."""
-        gateway = self.gateway(provider)
+        """What the operation returns, each of its steps done or failed in its turn."""
+        held: list[Lease] = []
         try:
             wanted = next(steps)
             while True:
-                if isinstance(wanted, Progress):
-                    progress(wanted)
-                    wanted = next(steps)
-                    continue
                 try:
-                    answer = self.call(gateway, wanted, claim, operation)
-                except CallError as why:
+                    answer = self._done(wanted, provider, operation, claim, progress, held)
+                except Exception as why:
+                    if not isinstance(why, CallError) and not isinstance(wanted, Do):
+                        raise
                     wanted = steps.throw(why)
                 else:
                     wanted = steps.send(answer)
         except StopIteration as done:
             return done.value
+        finally:
+            for lease in held:
+                with suppress(RedisError):
+                    lease.drop()
+
+    def _done(
+        self,
+        wanted: Step,
+        provider: str,
+        operation: str,
+        claim: Claim,
+        progress: Callable[[Progress], None],
+        held: list[Lease],
+    ) -> Any:
+        """What came of one step."""
+        match wanted:
+            case Request():
+                return self.call(self.gateway(wanted.provider or provider), wanted, claim, operation)
+            case Do():
+                return wanted.action()
+            case Progress():
+                return progress(wanted)
+            case Alone():
+                return held.append(self._alone(self.gateway(provider), wanted))
+            case Safe():
+                claim.safe()
+                return self.gateway(claim.home or provider).gate.forgive(claim)
+
+    @staticmethod
+    def _alone(gateway: Gateway, wanted: Alone) -> Lease:
+        """The fleet's only lease on what the operation is to do alone."""
+        lease = Lease(gateway.gate.redis, gateway.gate.keys.alone(wanted.what), seconds=wanted.seconds)
+        try:
+            if lease.take():
+                return lease
+        except RedisError as gone:
+            raise StateUnavailable from gone
+        name = gateway.provider.name
+        text = f"{name}: another call does the same just now, again in {ALONE_AGAIN:.1f} s"
+        raise CallInFlight(text, wait=ALONE_AGAIN, provider=name)
 
     def call(self, gateway: Gateway, request: Request, claim: Claim, operation: str = "") -> Answer:
         """The answer to *request*, from the cache or from the provider, or why there is none."""
+        if request.recipient:
+            self._reachable(gateway, request)
         if not request.repeatable and claim.task_id:
             request = _submitted(request, claim)
         known = None if claim.anew else gateway.recall(request)
@@ -128,15 +184,26 @@ class Pipeline:
     def _asked(
         self, gateway: Gateway, request: Request, known: Entry | None, claim: Claim, operation: str
     ) -> Answer:
-        """What the provider says, asked with another credential when it refuses one."""
-        for _ in gateway.gate.limits:
+        """What the provider says, asked with another credential or token when it refuses one."""
+        for _ in gateway.gate.limits * (2 if gateway.tokens else 1):
             try:
                 return self._exchange(gateway, request, known, claim, operation)
+            except TokenExpired:
+                claim.again = claim.again or claim.sending
+                found = self._admit(gateway, request, claim)
             except CredentialsRefused as why:
                 found = self._with_another(gateway, request, claim, why)
             if found is not None:
                 return found
         return self._exchange(gateway, request, known, claim, operation)
+
+    @staticmethod
+    def _reachable(gateway: Gateway, request: Request) -> None:
+        """Nothing unless who is written to does not want it."""
+        if gateway.suppressed is not None and gateway.suppressed.since(request.recipient) is not None:
+            raise RecipientSuppressed(
+                f"{gateway.provider.name}: the recipient does not want it; nothing was sent"
+            )
 
     def _with_another(
         self, gateway: Gateway, request: Request, claim: Claim, why: CredentialsRefused
@@ -164,7 +231,12 @@ class Pipeline:
         left = self._inline_wait
         self.tell(claim)
         while True:
-            decision, report = self._begin(gateway, claim, flight, left, sends=not request.repeatable)
+            try:
+                decision, report = self._begin(gateway, claim, flight, left, sends=not request.repeatable)
+            except StateUnavailable:
+                if not self._without(gateway, claim):
+                    raise
+                return None
             if decision.word == "admit":
                 claim.report, claim.begun = report, True
                 claim.sending = claim.sending or not request.repeatable
@@ -186,6 +258,17 @@ class Pipeline:
             if known is not None and known.fresh and _new_enough(known, request, claim):
                 self._watcher.cache_hit(gateway.provider.name, known.tier)
                 return replayed(known, "cache")
+
+    def _without(self, gateway: Gateway, claim: Claim) -> bool:
+        """Whether the call may leave without Redis: its provider fails open, and its moment is near."""
+        wait = gateway.spare.moment(self._inline_wait) if gateway.spare else None
+        if wait is None:
+            return False
+        claim.report, claim.begun = None, True
+        claim.leaves_at = time.monotonic() + wait
+        logger.warning("asked without redis", extra={"integration.provider": gateway.provider.name})
+        self._sleep(wait)
+        return True
 
     def _held_back(self, provider: Provider, why: CallDeferred) -> CallDeferred:
         """*why*, told to whoever watches, and whether the task is to wait for it."""
@@ -218,24 +301,26 @@ class Pipeline:
         self, gateway: Gateway, request: Request, known: Entry | None, claim: Claim, operation: str
     ) -> Answer:
         """One HTTP exchange, its outcome noted in the claim's report."""
-        report = claim.report
-        assert report is not None  # noqa: S101 - admitted just now
+        report = claim.report or Report(gateway.gate, "", "")
         started = time.perf_counter()
-        status = "error"
+        status, token = "error", None
         try:
+            extra = {"If-None-Match": known.etag} if known is not None and known.etag else {}
+            if gateway.tokens is not None:
+                token = gateway.tokens.held(report.credential)
+                extra = {**extra, **gateway.tokens.headers(token)}
             if not request.repeatable:
                 _in_time(claim, gateway.provider)
-            etag = {"If-None-Match": known.etag} if known is not None and known.etag else None
-            answer = gateway.http.send(request, extra_headers=etag, credential=report.credential)
+            answer = gateway.http.send(request, extra_headers=extra, credential=report.credential)
             report.headroom = believed(answer.headers, gateway.provider)
             if answer.status == 304 and known is not None:  # noqa: PLR2004
                 answer = replayed(known, "live").aged("live", 0.0)
             report.outcome, status = "success", "success"
             claim.taken = claim.taken or not request.repeatable
         except CallError as why:
-            why = noted(why, report, claim)
+            why = noted(_learnt(why, gateway, request, report, token), report, claim)
             status = why.code
-            if isinstance(why, CredentialsRefused):
+            if isinstance(why, CredentialsRefused) and not isinstance(why, TokenExpired):
                 self._watcher.credentials_refused(gateway.provider.name, report.credential + 1)
             if not request.repeatable and _may_have_acted(why, claim):
                 raise CallInDoubt(f"{gateway.provider.name}: it may have been acted on ({why})") from None
@@ -258,6 +343,21 @@ class Pipeline:
             report.gate.finish_soon(report, claim, moved, "keep")
         else:  # nobody knows how long this process lives
             moved(report.gate.finish(report, claim)[0])
+
+
+def _learnt(
+    why: CallError, gateway: Gateway, request: Request, report: Report, token: Token | None
+) -> CallError:
+    """*why*, or news of a token that ended; what it says of a recipient is remembered."""
+    if isinstance(why, RecipientSuppressed) and request.recipient and gateway.suppressed:
+        gateway.suppressed.add(request.recipient, now=time.time())
+    if not (token and gateway.tokens and isinstance(why, CredentialsRefused)):
+        return why
+    if not gateway.tokens.renews(report.credential, token, why):
+        return why
+    expired = TokenExpired(str(why), status=why.status)
+    expired.sent = why.sent
+    return expired
 
 
 def _patience(claim: Claim, provider: Provider) -> float:

@@ -41,6 +41,7 @@ from worker.errors import (
 from worker.ledger import noted_of
 from worker.letter import replays_of
 from worker.message import lane_of, of_request
+from worker.steps import plain
 from worker.submitting import state_after
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from celery.app.task import Context
 
     from worker.engine import Engine
-    from worker.operation import Progress
+    from worker.steps import Progress
     from worker.task import GuardedTask
 
 __all__ = ["Runner"]
@@ -171,7 +172,7 @@ class Runner:
             if operation.submission is not None:
                 return self._engine.submitter.run(operation, args, kwargs, claim, show)
             steps = operation.steps(args, kwargs)
-            return pipeline.run(operation.provider.name, operation.name, steps, claim, show)
+            return plain(pipeline.run(operation.provider.name, operation.name, steps, claim, show))
         except NarrowsError:
             raise
         except Exception as bug:  # noqa: BLE001 - the task boundary

@@ -20,7 +20,8 @@ from redis.exceptions import RedisError
 from config.settings import SettingsError
 from worker import registry
 from worker.engine import engine
-from worker.errors import ConfigurationError
+from worker.errors import ConfigurationError, NotReady
+from worker.health import unwell
 from worker.overrides import overridden
 from worker.revocation import forget_revoked
 
@@ -50,8 +51,9 @@ class Preflight(bootsteps.Step):
         from worker.readiness import ready
 
         failed = [f"{check.name}: {check.detail}" for check in ready(engine(), parent.app) if not check.ok]
+        failed += unwell(engine(), parent.app.amqp.queues.consume_from)
         if failed:
-            raise ConfigurationError("not ready for production: " + "; ".join(failed))
+            raise NotReady("not ready for production: " + "; ".join(failed))
 
 
 def release(task: Any, retval: Any = None, **_: Any) -> None:

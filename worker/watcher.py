@@ -36,6 +36,11 @@ class Watcher:
         self._metrics.credentials_refused(provider)
         logger.error("credentials refused", extra=_about(provider, key_number=number))
 
+    def token_asked(self, provider: str, status: str) -> None:
+        """An access token was asked for; *status* is ``success`` or an error code."""
+        self._metrics.token_asked(provider, status)
+        logger.info("access token asked for", extra=_about(provider, status=status))
+
     def republished(self, provider: str, reason: str) -> None:
         """A call that nobody ran any more was published again."""
         self._metrics.republished(provider, reason)

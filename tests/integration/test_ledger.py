@@ -137,7 +137,7 @@ def test_a_repeated_begin_lets_it_out_once(book: Book) -> None:
             replies.extend(book.state.execute_command(*command) for _ in range(2))
             return replies[-1]
 
-    book.gate._redis = Twice()
+    book.gate.redis = Twice()
 
     _, claim = book.sent("s1")
 

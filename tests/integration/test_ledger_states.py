@@ -120,9 +120,9 @@ class Desks(RuleBasedStateMachine):
         before = self.record(task_id)
         claim = Claim(home="acme", task_id=task_id, recorded=True, lease=LEASE, submits=self.submits)
         gate = self.held.gate
-        gate._redis = Twice(self.state) if twice else self.state
+        gate.redis = Twice(self.state) if twice else self.state
         decision, report = gate.begin(claim, lease=LEASE, sends=True)
-        gate._redis = self.state
+        gate.redis = self.state
         if decision.word == "revoked":
             self.held.end(None, claim, "end")
             self.forgotten()

@@ -351,7 +351,7 @@ def test_a_begin_whose_reply_was_lost_hears_the_same_moment_and_credential(
             heard.append(state.execute_command(*command[:-1], command[-1]))
             return heard[-1]
 
-    held.gate._redis = Twice()
+    held.gate.redis = Twice()
     _, report = held.gate.begin(Claim(begun=True), patience=10.0)
 
     first, second = heard

@@ -111,7 +111,7 @@ def test_a_begin_repeated_after_a_lost_reply_admits_once(state: Redis) -> None:
 
     Records(state, state, "acme").write("t1", "[]")
     Gate(state, ACME).begin(Claim())
-    gate._redis = Twice()
+    gate.redis = Twice()
     runner = claim()
 
     decision, _ = gate.begin(runner)

@@ -26,6 +26,7 @@ from worker.errors import (
     ResponseUnreadable,
 )
 from worker.overrides import overridden
+from worker.provider import Auth
 from worker.redaction import excerpt, masked
 from worker.request import Answer, Request
 from worker.submission import Accepted
@@ -386,10 +387,8 @@ def test_the_contract_is_chosen_by_the_deployment() -> None:
     )
 
     assert (plain.contract, chosen.contract) == ("handbook", "apim")
-    assert plain.auth is not None
-    assert chosen.auth is not None
-    assert plain.auth.header == "X-Api-Key"
-    assert chosen.auth.header == "Ocp-Apim-Subscription-Key"
+    assert plain.auth == Auth(header="X-Api-Key")
+    assert chosen.auth == Auth(header="Ocp-Apim-Subscription-Key")
     assert chosen.base_url == "https://api.nyc.gov"
     assert chosen.rate is not None
     assert chosen.rate.per_second == 3

@@ -26,6 +26,7 @@ from tasks.nyc_open_data import (
 from tests.driver import Driver
 from worker.errors import ArgumentsInvalid, BucketEmpty, CallError, ProviderUnavailable, RequestInvalid
 from worker.operation import Progress
+from worker.provider import Auth
 from worker.request import Answer, Request
 
 BBL_TEXT = "1007200055"
@@ -297,7 +298,7 @@ def test_the_provider_is_declared_as_the_design_says() -> None:
         3600.0,
         86_400.0,
     )
-    assert (PROVIDER.auth.header, PROVIDER.auth.required) == ("X-App-Token", False)
+    assert PROVIDER.auth == Auth(header="X-App-Token", required=False)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ def turn(
     side: Annotated[str, AfterValidator(_known)], times: Annotated[int, Field(ge=1, le=9)] = 1
 ) -> Steps[Answer]:
     """An operation."""
-    return (yield Request(path=f"/{side}/{times}"))
+    answer: Answer = yield Request(path=f"/{side}/{times}")
+    return answer
 
 
 OPERATION = Operation(provider=ACME, function=turn, shown=("side",))
@@ -62,7 +63,8 @@ def test_a_bad_argument_is_named_with_what_it_takes(
 
 def add(numbers: list[int]) -> Steps[Answer]:
     """An operation on many."""
-    return (yield Request(path=f"/{len(numbers)}"))
+    answer: Answer = yield Request(path=f"/{len(numbers)}")
+    return answer
 
 
 def test_many_wrong_items_are_told_by_their_places_and_not_without_end() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from worker.auth import Auth, Basic, Pair, basic, parts_of
 from worker.errors import ConfigurationError
 from worker.provider import Provider
 
@@ -29,10 +30,10 @@ class WireAuth:
 
 
 def wire_auth(provider: Provider, credential: str | None) -> WireAuth:
-    """What *credential* adds to every request to *provider*.
+    """What *credential* adds to every request to *provider*; nothing where it only buys a token.
 
     Raises:
-        ConfigurationError: The credential cannot stand in a header.
+        ConfigurationError: The credential cannot stand where it has to.
     """
     auth = provider.auth
     if auth is None:
@@ -41,8 +42,22 @@ def wire_auth(provider: Provider, credential: str | None) -> WireAuth:
         return WireAuth(missing=auth.required)
     if not (credential.isascii() and credential.isprintable()):
         raise ConfigurationError(f"the credential of {provider.name} holds characters that no header may")
-    value = f"{auth.scheme} {credential}" if auth.scheme else credential
-    return WireAuth(
-        headers={auth.header: value} if auth.header else {},
-        query={auth.query: value} if auth.query else {},
-    )
+    try:
+        return _added(auth, credential)
+    except ConfigurationError as wrong:
+        raise ConfigurationError(f"{provider.name}: {wrong}") from None
+
+
+def _added(auth: object, credential: str) -> WireAuth:
+    if isinstance(auth, Basic):
+        return WireAuth(headers=basic(credential))
+    if isinstance(auth, Pair):
+        return WireAuth(query=dict(zip(auth.query, parts_of(credential), strict=True)))
+    if isinstance(auth, Auth):
+        value = f"{auth.scheme} {credential}" if auth.scheme else credential
+        return WireAuth(
+            headers={auth.header: value} if auth.header else {},
+            query={auth.query: value} if auth.query else {},
+        )
+    parts_of(credential)
+    return WireAuth()

@@ -203,11 +203,12 @@ class HttpClient:
             except ValueError:
                 readable = False
         meaning = verdict(self._provider, reply.status, reply.headers, data)
-        if meaning != "ok":
+        if meaning not in {"ok", "empty"}:
             raise failure(self._provider, meaning, reply.status, reply.headers, data, secret=secret)
         if not readable and reply.status != NOT_MODIFIED:
             raise self._unreadable("sent a body that is not JSON", reply.status)
-        return Answer(status=reply.status, data=data, headers=_kept(reply.headers))
+        headers = _kept(reply.headers)
+        return Answer(status=reply.status, data=data, headers=headers, empty=meaning == "empty")
 
     def _unreadable(self, said: str, status: int) -> CallError:
         error = ResponseUnreadable(f"{self._provider.name} {said} ({status})", status=status)

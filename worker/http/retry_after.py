@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-__all__ = ["Headroom", "headroom", "reset_after", "retry_after"]
+__all__ = ["Headroom", "headroom", "left_of_day", "reset_after", "retry_after", "worded_wait"]
 
 EPOCH_ABOVE = 100_000_000
 """Seconds; 1973 as a date, three years as a wait. Below it a number is a wait."""
@@ -75,6 +75,27 @@ def reset_after(headers: Mapping[str, str], *, now: float | None = None) -> floa
         if _NUMBER.fullmatch(value):
             return _until(float(value), headers, now)
     return None
+
+
+def worded_wait(patterns: Iterable[str], message: str) -> float | None:
+    """Seconds that *message* asks for, by the first of *patterns* that is in it; None when none is.
+
+    A pattern has one group of seconds, or three of hours, minutes and seconds.
+    """
+    for pattern in patterns:
+        if found := re.search(pattern, message):
+            parts = [float(part) for part in found.groups()]
+            return sum(part * 60.0**power for power, part in enumerate(reversed(parts)))
+    return None
+
+
+def left_of_day(zone: str, *, now: datetime | None = None) -> float:
+    """Seconds until midnight in *zone*, an IANA name."""
+    from zoneinfo import ZoneInfo
+
+    here = (now or datetime.now(UTC)).astimezone(ZoneInfo(zone))
+    midnight = datetime.combine(here.date() + timedelta(days=1), datetime.min.time(), tzinfo=here.tzinfo)
+    return midnight.timestamp() - here.timestamp()
 
 
 def _until(moment: float, headers: Mapping[str, str], now: float | None) -> float:

@@ -15,11 +15,12 @@ from worker.errors import (
     CredentialsRefused,
     ProviderThrottled,
     ProviderUnavailable,
+    RecipientSuppressed,
     RequestInvalid,
     ResourceMissing,
     ResponseUnreadable,
 )
-from worker.http.retry_after import reset_after, retry_after
+from worker.http.retry_after import left_of_day, reset_after, retry_after, worded_wait
 from worker.provider import Provider, Verdict
 
 __all__ = ["error_code", "failure", "verdict"]
@@ -38,6 +39,9 @@ _STATUSES: Mapping[int, Verdict] = {
     429: "throttled",
 }
 _RANGES: Mapping[int, Verdict] = {2: "ok", 4: "rejected", 5: "unavailable"}
+_SHORT = 3
+"""Characters of what is no secret."""
+
 _CODES = ("errorCode", "error_code", "code", "error", "Code", "Error")
 _TOKEN = re.compile(r"\d{1,6}|(?=[A-Za-z0-9_.-]*[A-Za-z])[A-Za-z0-9_.-]{1,64}")
 
@@ -64,7 +68,7 @@ def failure(
     *,
     secret: str | None = None,
 ) -> CallError:
-    """The error that stands for *meaning*, any verdict but ``ok``; the request did leave.
+    """The error that stands for *meaning*, any verdict but ``ok`` and ``empty``; the request did leave.
 
     Its message holds the status and the provider's own short code, never text from the body.
     """
@@ -72,7 +76,14 @@ def failure(
     said = f"{provider.name} answered {status}" + (f" ({code})" if code else "")
     error: CallError
     if meaning == "throttled":
-        error = ProviderThrottled(said, status=status, retry_after=reset_after(headers))
+        wait = reset_after(headers)
+        wait = worded_wait(provider.waits, _message(body)) if wait is None else wait
+        error = ProviderThrottled(said, status=status, retry_after=wait)
+    elif meaning == "spent":
+        zone = provider.quota.zone if provider.quota else "UTC"
+        error = ProviderThrottled(f"{said}: today's are spent", status=status, retry_after=left_of_day(zone))
+    elif meaning == "suppressed":
+        error = RecipientSuppressed(said, status=status)
     elif meaning == "pending":
         wait = retry_after(headers)
         error = ProviderUnavailable(
@@ -107,7 +118,19 @@ def error_code(body: Any, *, secret: str | None = None) -> str:
         values = [body[name] for name in _CODES if name in body]
         for value in values:
             token = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-            if _TOKEN.fullmatch(token) and not (secret and secret in token):
+            if _TOKEN.fullmatch(token) and not _told(secret, token):
                 return token
         body = next((value for value in values if isinstance(value, dict)), body.get("errors"))
     return ""
+
+
+def _told(secret: str | None, token: str) -> bool:
+    """Whether *token* holds the credential, or a part of it that is long enough to be secret."""
+    parts = [secret, *secret.split(":")] if secret else []
+    return any(part and part in token for part in parts if part == secret or len(part) > _SHORT)
+
+
+def _message(body: Any) -> str:
+    """What an error says in words, which are read here and stand nowhere."""
+    message = body.get("message") if isinstance(body, dict) else None
+    return message if isinstance(message, str) else ""

@@ -21,6 +21,7 @@ DEFAULTS: Mapping[str, str] = {
     "Accept-Encoding": "gzip, deflate",  # what is read against a limit; no other coding is asked for
 }
 JSON_TYPE: Mapping[str, str] = {"Content-Type": "application/json"}
+FORM_TYPE: Mapping[str, str] = {"Content-Type": "application/x-www-form-urlencoded"}
 PATH_SAFE = "/%:@!$&'()*+,;=~"
 
 
@@ -51,10 +52,10 @@ class Wire:
         if not request.path.startswith("/"):
             raise RequestInvalid(f"a request to {self._provider.name} has a path without its leading slash")
         query = urlencode(request.params)
-        body = None if request.data is None else json.dumps(request.data, separators=(",", ":")).encode()
+        body, content = _body(request)
         headers: Mapping[str, str] = self._plain
         if request.headers or extra_headers or body is not None:
-            extra, content = extra_headers or {}, JSON_TYPE if body is not None else {}
+            extra = extra_headers or {}
             declared = self._provider.headers
             headers = _merged(self._ours, declared, content, request.headers, extra, self._auth.headers)
         path = quote(self._prefix + request.path, safe=PATH_SAFE)
@@ -69,6 +70,15 @@ class Wire:
         present = {pair.partition("=")[0] for pair in urlsplit(target).query.split("&")}
         added = urlencode({name: value for name, value in auth.items() if name not in present})
         return f"{target}{'&' if '?' in target else '?'}{added}" if added else target
+
+
+def _body(request: Request) -> tuple[bytes | None, Mapping[str, str]]:
+    """The bytes of a request's body, and the header that says what they are."""
+    if request.form is not None:
+        return urlencode(request.form).encode("ascii"), FORM_TYPE
+    if request.data is None:
+        return None, {}
+    return json.dumps(request.data, separators=(",", ":")).encode(), JSON_TYPE
 
 
 def _merged(*groups: Mapping[str, str]) -> dict[str, str]:

@@ -67,6 +67,7 @@ class Metrics:
         misses = counter("cache_misses_total", "Answers that the cache did not have.")
         refusals = counter("credentials_refused_total", "Calls whose credentials the provider refused.")
         copies = counter("calls_republished_total", "Calls that nobody ran any more.", "reason")
+        tokens = counter("token_requests_total", "Access tokens asked for.", "status")
         moves = counter("circuit_breaker_transitions_total", "Moves of a breaker by this process.", "to")
         # labels() validates and locks on each call; its result never changes.
         self._calls, self._latency = cache(calls.labels), cache(latency.labels)
@@ -74,7 +75,7 @@ class Metrics:
         self._letters, self._replays = cache(letters.labels), cache(replays.labels)
         self._hits, self._misses = cache(hits.labels), cache(misses.labels)
         self._moves, self._refusals = cache(moves.labels), cache(refusals.labels)
-        self._copies = cache(copies.labels)
+        self._copies, self._tokens = cache(copies.labels), cache(tokens.labels)
 
     def call_ended(self, provider: str, operation: str, status: str, seconds: float) -> None:
         """An exchange ended; *status* is ``success`` or an error code."""
@@ -88,6 +89,10 @@ class Metrics:
     def credentials_refused(self, provider: str) -> None:
         """The provider refused our key."""
         self._refusals(provider).inc()
+
+    def token_asked(self, provider: str, status: str) -> None:
+        """An access token was asked for; *status* is ``success`` or an error code."""
+        self._tokens(provider, status).inc()
 
     def republished(self, provider: str, reason: str) -> None:
         """A call was published again: ``lost`` with its worker, or ``unclaimed`` after its message."""

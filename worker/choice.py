@@ -1,0 +1,93 @@
+"""What the deployment chose for a provider, where an operation has to know it.
+
+Settings are read once for each process, so an operation that asks here does no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from worker.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from config.settings import ProviderSettings
+    from worker.provider import Provider
+
+__all__ = ["Choice", "choice", "chosen"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One provider as it is deployed here.
+
+    Attributes:
+        provider: Its name.
+        contract: Which of its published interfaces is spoken.
+        keyed: It can be called: it has a credential, or needs none.
+        options: What was chosen, or else is the default, by the option's name; None was not chosen.
+    """
+
+    provider: str
+    contract: str = ""
+    keyed: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def option(self, name: str) -> Any:
+        """The chosen value of an option that has to be set.
+
+        Raises:
+            ConfigurationError: It is not; the message names the variable.
+        """
+        value = self.options[name]
+        if value is None:
+            raise ConfigurationError(f"{variable(self.provider, name)} is not set")
+        return value
+
+
+def choice(provider: Provider) -> Choice:
+    """What this process's settings say of *provider*."""
+    from worker.engine import engine
+
+    return chosen(provider, engine().settings.providers.get(provider.name))
+
+
+def chosen(provider: Provider, settings: ProviderSettings | None) -> Choice:
+    """What *settings* say of *provider*.
+
+    Raises:
+        ConfigurationError: They choose what it does not offer.
+    """
+    from worker.overrides import speaking
+
+    provider = speaking(provider, settings.contract if settings else None)
+    given = settings.options if settings else {}
+    options = {name: option.default for name, option in provider.options.items()}
+    for name, text in given.items():
+        options[name] = _parsed(provider, name, text)
+    needs = provider.auth is not None and provider.auth.required
+    return Choice(
+        provider=provider.name,
+        contract=provider.contract,
+        keyed=not needs or bool(settings and settings.credentials),
+        options=options,
+    )
+
+
+def variable(provider: str, option: str) -> str:
+    """The environment variable that sets *option*."""
+    return f"NARROWS_PROVIDERS__{provider.upper()}__OPTIONS__{option.upper()}"
+
+
+def _parsed(provider: Provider, name: str, text: str) -> Any:
+    from config.environment import nearest
+
+    option = provider.options.get(name)
+    if option is None:
+        close = nearest(name, list(provider.options))
+        raise ConfigurationError(f"{variable(provider.name, name)} is no option of {provider.name}{close}")
+    try:
+        return option.parse(text)
+    except ValueError as wrong:
+        raise ConfigurationError(f"{variable(provider.name, name)}: {wrong}") from None
