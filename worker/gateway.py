@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -45,6 +45,8 @@ TOKEN_SIGNS = Signs(statuses={400: "credentials", 401: "credentials", 403: "cred
 """Who sells no token refuses the credential: what was asked is always the same (RFC 6749, 5.2)."""
 
 TOKEN_BODY = 64 * 1024
+TOKEN_WITHIN = 10.0
+"""Bytes and seconds of an exchange with a token host; calls wait for it in their slots."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,10 +172,9 @@ def _tokens(
     """What buys access tokens with the provider's credentials, at its own host or another."""
     parts = urlsplit(auth.url)
     host = f"{parts.scheme}://{parts.netloc}" if parts.netloc else provider.base_url
-    shop = Provider(
-        name=provider.name, base_url=host, judge=TOKEN_SIGNS, timeouts=provider.timeouts, max_body=TOKEN_BODY
-    )
-    http = client(shop, base_url=host, credential=None, proxy=environment_proxy(host))
+    limits = replace(provider.timeouts, total=min(provider.timeouts.total, TOKEN_WITHIN))
+    shop = Provider(name=provider.name, base_url=host, judge=TOKEN_SIGNS, max_body=TOKEN_BODY)
+    http = client(shop, base_url=host, credential=None, proxy=environment_proxy(host), timeouts=limits)
     return Tokens(
         provider.name,
         auth,
@@ -182,6 +183,6 @@ def _tokens(
         credentials,
         line,
         keys(provider.name),
-        within=provider.timeouts.total,
+        within=limits.total,
         bought=bought,
     )

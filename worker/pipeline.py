@@ -1,19 +1,16 @@
 """The way of a call: cache, gate, HTTP, and what came of it.
 
-Everything that one task asks of providers goes through :meth:`Pipeline.call`. A call's outcome is
-told to the gate with the next thing that the task says to Redis, mostly the end of its record, so a
-task with one call costs two round trips.
+Everything that one task asks of providers (``worker/performing.py``) goes through :meth:`Pipeline.call`. A
+call's outcome is told to the gate with the next thing that the task says to Redis, mostly the end of its
+record, so a task with one call costs two round trips.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-from redis.exceptions import RedisError
+from typing import TYPE_CHECKING
 
 from worker.deferral import deferred, inline_pause
 from worker.errors import (
@@ -21,7 +18,6 @@ from worker.errors import (
     CallError,
     CallFailed,
     CallInDoubt,
-    CallInFlight,
     CredentialsAside,
     CredentialsRefused,
     ProviderThrottled,
@@ -36,10 +32,7 @@ from worker.errors import (
 )
 from worker.gate import Report
 from worker.gateway import replayed
-from worker.lease import Lease
 from worker.outcome import FORBIDDEN, believed, noted
-from worker.request import Request
-from worker.steps import Alone, Do, Progress, Safe
 from worker.submission import Submits
 
 if TYPE_CHECKING:
@@ -50,8 +43,7 @@ if TYPE_CHECKING:
     from worker.gate import Decision
     from worker.gateway import Gateway
     from worker.provider import Provider
-    from worker.request import Answer
-    from worker.steps import Step, Steps
+    from worker.request import Answer, Request
     from worker.tokens import Token
     from worker.watcher import Watcher
 
@@ -63,9 +55,6 @@ LEAST_TURN, MOST_TURN = 30.0, 90.0
 """Seconds that a task waits in its slot for its next call at most: a provider of one call a second, lowered
 to a twentieth; and what leaves room in a task's time limit."""
 
-
-ALONE_AGAIN = 0.5
-"""Seconds until an operation asks again whether it is alone."""
 
 RELEASED = 1.0
 """The same for a call whose turn had come, as ``lua/begin.lua`` has it for one that it claims itself."""
@@ -91,70 +80,6 @@ class Pipeline:
     ) -> None:
         self.gateway = gateway
         self._inline_wait, self._watcher, self._sleep = inline_wait, watcher, sleep
-
-    def run(
-        self,
-        provider: str,
-        operation: str,
-        steps: Steps[Any],
-        claim: Claim,
-        progress: Callable[[Progress], None],
-    ) -> Any:
-        """What the operation returns, each of its steps done or failed in its turn."""
-        held: list[Lease] = []
-        try:
-            wanted = next(steps)
-            while True:
-                try:
-                    answer = self._done(wanted, provider, operation, claim, progress, held)
-                except Exception as why:
-                    if not isinstance(why, CallError) and not isinstance(wanted, Do):
-                        raise
-                    wanted = steps.throw(why)
-                else:
-                    wanted = steps.send(answer)
-        except StopIteration as done:
-            return done.value
-        finally:
-            for lease in held:
-                with suppress(RedisError):
-                    lease.drop()
-
-    def _done(
-        self,
-        wanted: Step,
-        provider: str,
-        operation: str,
-        claim: Claim,
-        progress: Callable[[Progress], None],
-        held: list[Lease],
-    ) -> Any:
-        """What came of one step."""
-        match wanted:
-            case Request():
-                return self.call(self.gateway(wanted.provider or provider), wanted, claim, operation)
-            case Do():
-                return wanted.action()
-            case Progress():
-                return progress(wanted)
-            case Alone():
-                return held.append(self._alone(self.gateway(provider), wanted))
-            case Safe():
-                claim.safe()
-                return self.gateway(claim.home or provider).gate.forgive(claim)
-
-    @staticmethod
-    def _alone(gateway: Gateway, wanted: Alone) -> Lease:
-        """The fleet's only lease on what the operation is to do alone."""
-        lease = Lease(gateway.gate.redis, gateway.gate.keys.alone(wanted.what), seconds=wanted.seconds)
-        try:
-            if lease.take():
-                return lease
-        except RedisError as gone:
-            raise StateUnavailable from gone
-        name = gateway.provider.name
-        text = f"{name}: another call does the same just now, again in {ALONE_AGAIN:.1f} s"
-        raise CallInFlight(text, wait=ALONE_AGAIN, provider=name)
 
     def call(self, gateway: Gateway, request: Request, claim: Claim, operation: str = "") -> Answer:
         """The answer to *request*, from the cache or from the provider, or why there is none."""

@@ -41,6 +41,7 @@ from worker.errors import (
 from worker.ledger import noted_of
 from worker.letter import replays_of
 from worker.message import lane_of, of_request
+from worker.performing import Performance
 from worker.steps import plain
 from worker.submitting import state_after
 
@@ -172,7 +173,8 @@ class Runner:
             if operation.submission is not None:
                 return self._engine.submitter.run(operation, args, kwargs, claim, show)
             steps = operation.steps(args, kwargs)
-            return plain(pipeline.run(operation.provider.name, operation.name, steps, claim, show))
+            performance = Performance(pipeline, operation.provider.name, operation.name, claim, show)
+            return plain(performance.of(steps))
         except NarrowsError:
             raise
         except Exception as bug:  # noqa: BLE001 - the task boundary

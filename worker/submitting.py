@@ -32,6 +32,7 @@ from worker.errors import (
     SubmissionKnown,
     UnexpectedError,
 )
+from worker.performing import Performance
 from worker.record import KeyUsed
 from worker.submission import Accepted, Submission, Submits
 
@@ -98,7 +99,7 @@ class Submitter:
             raise ArgumentsInvalid(f"{operation.name}: idempotency_key: {text}")
 
         def ask(steps: Steps[Any]) -> Any:
-            return self._pipeline.run(name, operation.name, steps, claim, progress)
+            return Performance(self._pipeline, name, operation.name, claim, progress).of(steps)
 
         try:
             return self._sent(operation, given, claim, ask)

@@ -175,8 +175,9 @@ class Tokens:
 
     def _shared(self, slot: _Slot) -> Token:
         """The fleet's token: the one that is there, or a new one."""
-        deadline = self._clock() + 2 * self._within
-        lease = Lease(self._redis, slot.asking, seconds=2 * self._within)
+        held = self._within + LAST  # nobody buys for longer, so who holds it then is dead
+        deadline = self._clock() + 2 * held
+        lease = Lease(self._redis, slot.asking, seconds=held)
         while True:
             known, now = slot.read(self._redis), self._clock()
             if known is not None and now < known.renew_at:

@@ -31,6 +31,7 @@ from worker.gateway import Gateway, open_gateway
 from worker.keys import keys
 from worker.metrics.metrics import Metrics
 from worker.operation import Progress, Steps
+from worker.performing import Performance
 from worker.pipeline import Pipeline
 from worker.provider import Breaker, Caching, Provider, Rate
 from worker.record import Records
@@ -272,7 +273,7 @@ def test_an_operation_hears_errors_where_it_asked(make: MakePipeline, sandbox: S
             yield Progress(done=len(heard), total=2)
         return heard
 
-    result = make().run("nyc_open_data", "both", steps(), Claim(), seen.append)
+    result = Performance(make(), "nyc_open_data", "both", Claim(), seen.append).of(steps())
 
     assert result == ["upstream_error", "live"]
     assert [progress.done for progress in seen] == [1, 2]

@@ -234,7 +234,7 @@ def test_a_ledger_that_cannot_be_read_is_a_state_that_is_unavailable() -> None:
     """Then the call waits; any other error would be a dead letter of what was accepted."""
 
     class Knows:
-        def run(self, *_: Any) -> Any:
+        def gateway(self, _: str) -> Any:
             raise SubmissionKnown
 
     with connect(f"redis://127.0.0.1:{free_port()}/0") as nobody:
