@@ -93,6 +93,11 @@ endif
 browser: $(STAMP) ## Look at the pages with a real browser
 	@$(BIN)/python -m pytest -m browser
 
+.PHONY: docs
+docs: $(STAMP) ## Write docs/providers.md anew from the provider modules
+	@env -u NARROWS_CITIES $(BIN)/narrows providers --markdown > $(VENV)/providers.md
+	@mv $(VENV)/providers.md docs/providers.md
+
 .PHONY: lock
 lock: $(STAMP) ## Resolve the locks anew (the old pins are kept where they still fit)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FilePath, SecretStr
 from pydantic_settings import NoDecode
 
 from config.lists import listed
@@ -67,6 +67,7 @@ class ProviderSettings(BaseModel):
         quota_spent: What becomes of calls when the day's quota is spent: ``wait`` or ``fail``.
         cooldown: Seconds of pause after a throttled answer that names none, *max_cooldown* at most.
         max_body: Bytes of an answer, decompressed.
+        ca_file: The authorities to check its certificate against, where they are a company's own.
         token_url: Where its credential buys a token, when that is another place than its module says.
         options: What else its module lets a deployment choose, by name (``docs/providers.md``).
     """
@@ -85,6 +86,7 @@ class ProviderSettings(BaseModel):
     read_timeout: Seconds | None = None
     total_timeout: Seconds | None = None
     verify_tls: bool | None = None
+    ca_file: FilePath | None = None
     stale_if_error: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     cache_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     breaker_failures: Number | None = None

@@ -34,6 +34,7 @@ RedisUrl = Annotated[
 StorageUrl = Annotated[
     SecretStr, AfterValidator(lambda url: SecretStr(storage.understood(url.get_secret_value().strip())))
 ]
+OpenPlace = Annotated[str, AfterValidator(lambda url: storage.open_place(url.strip()))]
 StorageOptions = Annotated[
     SecretStr, AfterValidator(lambda text: SecretStr(storage.options_understood(text.get_secret_value())))
 ]
@@ -45,6 +46,13 @@ def _task_name(name: str) -> str:
     if name and not _TASK_NAME.fullmatch(name):
         raise ValueError("must be a task's full name, such as billing.status_changed")
     return name
+
+
+def _one_line(text: str) -> str:
+    """*text* itself, when it can stand in a header."""
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("must be one line of ASCII, such as integrations@example.org")
+    return text
 
 
 LOCAL = SecretStr("redis://127.0.0.1:6379/0")
@@ -107,6 +115,8 @@ class Settings(BaseSettings):
         export_to: Where dead letters are exported to each day, s3://bucket/prefix or file:///folder; None is
             nowhere. ``export_options`` is more for the storage, as JSON: what fsspec takes.
         export_after: How old a dead letter is before it is exported.
+        import_to: Below which place imports of data sets are written, s3://bucket/prefix or file:///folder;
+            None is nowhere, and nothing is imported. ``import_options`` is more for the storage, as above.
         sealing_keys: Keys that seal and open arguments, newest first; `narrows seal key` makes one.
         sealed_tasks: Whose arguments are sealed: ``provider.task``, ``provider.*`` or ``*``.
         flower_basic_auth: ``user:password``.
@@ -149,6 +159,8 @@ class Settings(BaseSettings):
     export_to: StorageUrl | None = None
     export_options: StorageOptions | None = None
     export_after: Seconds = 30 * 86_400.0
+    import_to: OpenPlace | None = None
+    import_options: StorageOptions | None = None
 
     sealing_keys: SealingKeys = ()
     sealed_tasks: SealedTasks = ()
@@ -157,7 +169,7 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "pretty"] = "auto"
     metrics_host: str = "127.0.0.1"
     metrics_port: Port = 9808
-    contact: str = ""
+    contact: Annotated[str, AfterValidator(_one_line)] = ""
     flower_basic_auth: SecretStr | None = None
     flower_enabled: bool | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-__all__ = ["options", "options_understood", "understood"]
+__all__ = ["open_place", "options", "options_understood", "understood"]
 
 _ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<place>.+)", re.DOTALL)
 
@@ -20,6 +20,13 @@ def understood(address: str) -> str:
     if found["scheme"] == "file" and not found["place"].startswith("/"):
         raise ValueError("must name a whole path, like file:///var/lib/narrows/letters")
     return address.rstrip("/")
+
+
+def open_place(address: str) -> str:
+    """*address* itself, as :func:`understood`; ValueError when it holds credentials: others may read it."""
+    if "@" in address or "?" in address:
+        raise ValueError("must not hold credentials; those stand in the options, or in the storage's own")
+    return understood(address)
 
 
 def options_understood(text: str) -> str:

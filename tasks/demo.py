@@ -1,14 +1,17 @@
 """``narrows demo``: the main job in front of a viewer, from the first answer to recovery.
 
-1. A stack of its own starts: Valkey, two workers, beat, and the sandbox that plays NYC Open Data and NYC 311.
-2. Three buildings are asked for, then asked for again.
-3. The provider refuses one call: a dead letter.
-4. The provider breaks: the breaker opens, old answers are served, other calls wait.
-5. It heals: the calls that waited are answered.
-6. A pothole is reported to 311, twice under one key: it arrives once.
-7. 311 takes a report and hangs up: it is in doubt, and not sent again.
+A stack of its own starts: Valkey, two workers, beat, and the sandbox that plays the twelve providers.
 
-Every act checks what it shows. With ``live`` the first act asks the real hosts, and there are no others.
+1. Each provider is asked for something.
+2. Three buildings are asked for,
+3. then asked for again.
+4. The provider refuses one call: a dead letter.
+5. The provider breaks: the breaker opens, old answers are served, other calls wait.
+6. It heals: the calls that waited are answered.
+7. A pothole is reported to 311, twice under one key: it arrives once.
+8. 311 takes a report and hangs up: it is in doubt, and not sent again.
+
+Every act checks what it shows. With ``live`` the second act asks the real hosts, and there are no others.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tasks.demo_stage import KEY, Stage, sandbox, until
+from tasks.demo_stage import Stage, sandbox, until
+from tasks.demo_tour import STOPS
 from worker.cli.output import cell, console, table
 
 if TYPE_CHECKING:
@@ -45,13 +49,16 @@ LAMP = {**POTHOLE, "complaint_type": "Street Light Condition", "description": "L
 
 FRESH = 4.0
 PACE = {
-    "CACHE_SECONDS": f"{FRESH:g}",
-    "BREAKER_RESET_AFTER": "3",
-    "RETRY_FLOOR": "100",  # nobody wants to wait a minute for the budget here
-    "RETRY_ATTEMPTS": "5",
-    "RETRY_FIRST": "0.3",
-    "RETRY_MOST": "1",
-}
+    f"NARROWS_PROVIDERS__{PROVIDER.upper()}__{name}": value
+    for name, value in {
+        "CACHE_SECONDS": f"{FRESH:g}",
+        "BREAKER_RESET_AFTER": "3",
+        "RETRY_FLOOR": "100",  # nobody wants to wait a minute for the budget here
+        "RETRY_ATTEMPTS": "5",
+        "RETRY_FIRST": "0.3",
+        "RETRY_MOST": "1",
+    }.items()
+} | {"NARROWS_SWEEP_INTERVAL": "0.5"}
 """The provider's own numbers, shortened so that an outage fits into a minute."""
 
 
@@ -64,12 +71,12 @@ def demo(*, live: bool = False) -> None:
     from worker.stack.stack import Stack
 
     out = console()
-    with sandbox(out, live=live) as address:
-        env = {} if live else _paced(address)
+    with sandbox(out, live=live) as played:
+        env = {} if live else {**played.settings, **PACE}
         out.print("starting Valkey, two workers and beat …")
         with Stack(workers=2, env=env) as stack:
             os.environ.update(stack.environment)
-            Play(Stage(out=out, sandbox=address, stack=stack)).act(live=live)
+            Play(Stage(out=out, sandbox=played, stack=stack)).act(live=live)
 
 
 class Play:
@@ -79,7 +86,9 @@ class Play:
         self._stage = stage
 
     def act(self, *, live: bool) -> None:
-        """All of them; only the first with real hosts."""
+        """All of them; only the second with real hosts."""
+        if not live:
+            self._tour()
         self._ask()
         if live:
             return
@@ -91,18 +100,27 @@ class Play:
         self._doubt()
         self._stage.show("status")
 
+    def _tour(self) -> None:
+        self._stage.title("1. One call of each provider")
+        calls = [(stop, stop.enqueue()) for stop in STOPS]
+        drawn = table("Provider", "Call", "Answer")
+        for stop, call in calls:
+            drawn.add_row(cell(stop.provider), cell(stop.said), cell(stop.told(call.get(timeout=30))))
+            self._stage.check(self._stage.arrived(stop.provider) > 0, f"{stop.provider} was not asked")
+        self._stage.out.print(drawn)
+
     def _ask(self) -> None:
-        self._stage.title("1. Another service asks for three buildings: fetch_bbl.delay(bbl, days_311=365)")
+        self._stage.title("2. Another service asks for three buildings: fetch_bbl.delay(bbl, days_311=365)")
         self._answers({bbl: _enqueue("fetch_bbl", bbl, days_311=365) for bbl in BUILDINGS})
 
     def _ask_again(self) -> None:
-        self._stage.title("2. The same again: nothing reaches the provider")
+        self._stage.title("3. The same again: nothing reaches the provider")
         before = self._stage.arrived(PROVIDER)
         self._answers({bbl: _enqueue("fetch_bbl", bbl, days_311=365) for bbl in BUILDINGS}, expect="cache")
         self._stage.check(self._stage.arrived(PROVIDER) == before, "the provider was asked again")
 
     def _refuse(self) -> None:
-        self._stage.title("3. The provider refuses a call: it becomes a dead letter at once")
+        self._stage.title("4. The provider refuses a call: it becomes a dead letter at once")
         self._stage.fault(PROVIDER, {"status": 400, "times": 1})
         refused = _enqueue("fetch_permits", WAITING[0])
         until(refused.ready, 10)
@@ -110,7 +128,7 @@ class Play:
         self._stage.show("dlq", "list", PROVIDER)
 
     def _break(self) -> list[AsyncResult[Any]]:
-        self._stage.title("4. The provider breaks: every answer is a 500")
+        self._stage.title("5. The provider breaks: every answer is a 500")
         time.sleep(FRESH)
         self._stage.fault(PROVIDER, {"status": 500})
         before = self._stage.arrived(PROVIDER)
@@ -127,7 +145,7 @@ class Play:
         return waiting
 
     def _heal(self, waiting: list[AsyncResult[Any]]) -> None:
-        self._stage.title("5. The provider heals")
+        self._stage.title("6. The provider heals")
         self._stage.fault(PROVIDER, {})
         started = time.monotonic()
         until(lambda: all(call.ready() for call in waiting), 25)
@@ -139,7 +157,7 @@ class Play:
         self._stage.show("breaker", "show", PROVIDER)
 
     def _report(self) -> None:
-        self._stage.title("6. A pothole is reported to 311, twice under one key: it arrives once")
+        self._stage.title("7. A pothole is reported to 311, twice under one key: it arrives once")
         drawn = table("Report", "Number", "Status", "Agency", "State")
         told = [_submit(POTHOLE, "pothole-4711").get(timeout=15) for _ in range(2)]
         for report, each in zip(("the first", "the second"), told, strict=True):
@@ -150,7 +168,7 @@ class Play:
         self._check_taken(POTHOLE)
 
     def _doubt(self) -> None:
-        self._stage.title("7. 311 takes a report and hangs up: nobody knows, so it is not sent again")
+        self._stage.title("8. 311 takes a report and hangs up: nobody knows, so it is not sent again")
         self._stage.fault(CITY, {"mode": "acted_hang_up", "method": "POST", "times": 1})
         for _ in range(2):
             reported = _submit(LAMP, "lamp-4712")
@@ -178,18 +196,6 @@ class Play:
             drawn.add_row(cell(bbl), cell(BUILDINGS[bbl]), *counts, cell(told))
             self._stage.check(sources == {expect}, f"{bbl} came from {told}, not {expect}")
         self._stage.out.print(drawn)
-
-
-def _paced(address: str) -> dict[str, str]:
-    prefix, city = (f"NARROWS_PROVIDERS__{name.upper()}__" for name in (PROVIDER, CITY))
-    own = {f"{prefix}{name}": value for name, value in PACE.items()}
-    return {
-        **own,
-        f"{prefix}BASE_URL": f"{address}/{PROVIDER}",
-        f"{city}BASE_URL": f"{address}/{CITY}",
-        f"{city}API_KEY": KEY,
-        "NARROWS_SWEEP_INTERVAL": "0.5",
-    }
 
 
 def _enqueue(operation: str, bbl: str, **kwargs: Any) -> AsyncResult[Any]:

@@ -10,7 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from worker.stack.stack import Stack
 
-__all__ = ["KEY", "DemoFailed", "Stage", "sandbox", "until"]
+__all__ = ["DemoFailed", "Sandbox", "Stage", "sandbox", "until"]
 
 KEY = "demonstration"
 """By which the sandbox knows us."""
@@ -34,16 +34,28 @@ class DemoFailed(NarrowsError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """Where every provider is played; nothing in it when real hosts are asked.
+
+    Attributes:
+        url: Its address.
+        settings: The variables by which a deployment asks it.
+    """
+
+    url: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """Where the acts are played.
 
     Attributes:
         out: The viewer's screen.
-        sandbox: The address of the sandbox; "" when real hosts are asked.
     """
 
     out: Console
-    sandbox: str
+    sandbox: Sandbox
     stack: Stack
 
     def title(self, text: str) -> None:
@@ -65,34 +77,34 @@ class Stage:
 
     def fault(self, provider: str, fault: Mapping[str, object]) -> None:
         """Let *provider* go wrong; with nothing, behave."""
-        _http(f"{self.sandbox}/_control/{provider}", fault, method="POST" if fault else "DELETE")
+        _http(f"{self.sandbox.url}/_control/{provider}", fault, method="POST" if fault else "DELETE")
 
     def arrived(self, provider: str) -> int:
         """How many requests have reached *provider*."""
-        return int(_http(f"{self.sandbox}/_journal/{provider}?count=1")["count"])
+        return int(_http(f"{self.sandbox.url}/_journal/{provider}?count=1")["count"])
 
     def taken(self, city: str) -> Mapping[str, int]:
         """How often *city* has taken each service request, by its description."""
-        found: Mapping[str, int] = _http(f"{self.sandbox}/{city}/_desk")["arrivals"]
+        found: Mapping[str, int] = _http(f"{self.sandbox.url}/{city}/_desk")["arrivals"]
         return found
 
 
 @contextmanager
-def sandbox(out: Console, *, live: bool) -> Iterator[str]:
-    """The address of a sandbox that lasts as long as the block; none when *live*."""
+def sandbox(out: Console, *, live: bool) -> Iterator[Sandbox]:
+    """A sandbox that lasts as long as the block; an empty one when *live*."""
     if live:
-        yield ""
+        yield Sandbox()
         return
     if not (CHECKOUT / "tests" / "sandbox").is_dir():
         raise DemoFailed("the sandbox is part of the checkout's tests, and they are not here; try --live")
-    out.print("starting the sandbox that plays NYC Open Data and NYC 311 …")
+    out.print("starting the sandbox that plays the twelve providers …")
     command: Sequence[str] = [sys.executable, "-m", "tests.sandbox", "--token", KEY]
     with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603
         try:
-            line = child.stdout.readline() if child.stdout else ""
-            if not line.startswith("sandbox "):
+            said = [child.stdout.readline().partition(" ")[2] for _ in range(2)] if child.stdout else []
+            if not all(said):
                 raise DemoFailed("the sandbox did not start")
-            yield line.split()[1]
+            yield Sandbox(url=said[0].strip(), settings=json.loads(said[1]))
         finally:
             child.terminate()
 

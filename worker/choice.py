@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from worker.auth import Basic
 from worker.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ class Choice:
         contract: Which of its published interfaces is spoken.
         keyed: It can be called: it has a credential, or needs none.
         options: What was chosen, or else is the default, by the option's name; None was not chosen.
+        user: The first part of a Basic credential, which is no secret; "" without one.
     """
 
     provider: str
     contract: str = ""
     keyed: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
+    user: str = ""
 
     def option(self, name: str) -> Any:
         """The chosen value of an option that has to be set.
@@ -67,12 +70,20 @@ def chosen(provider: Provider, settings: ProviderSettings | None) -> Choice:
     for name, text in given.items():
         options[name] = _parsed(provider, name, text)
     needs = provider.auth is not None and provider.auth.required
+    credentials = settings.credentials if settings else ()
     return Choice(
         provider=provider.name,
         contract=provider.contract,
-        keyed=not needs or bool(settings and settings.credentials),
+        keyed=not needs or bool(credentials),
         options=options,
+        user=_user(credentials[0]) if credentials and isinstance(provider.auth, Basic) else "",
     )
+
+
+def _user(credential: str) -> str:
+    """What stands before the colon; nothing of a credential that has none, all of which may be secret."""
+    first, colon, _ = credential.partition(":")
+    return first if colon else ""
 
 
 def variable(provider: str, option: str) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from worker.checks import Question
     from worker.engine import Engine
+    from worker.provider import Provider
 
 __all__ = ["examine"]
 
@@ -175,7 +176,14 @@ def _provider(settings: Settings, name: str) -> Iterator[Finding]:
             raise Ailment(f"{at}, {key}", cure)
     else:
         key = "no key, which is optional"
-    yield Finding(name=label, ok=True, detail=f"{at}, {key}", advice=cure)
+    cures = [cure, *_unsigned(settings, provider)]
+    yield Finding(name=label, ok=True, detail=f"{at}, {key}", advice="; ".join(filter(None, cures)))
+
+
+def _unsigned(settings: Settings, provider: Provider) -> Iterator[str]:
+    """What to do where a provider wants to know whom to write to, and nobody says."""
+    if provider.identifies and not settings.contact:
+        yield "set NARROWS_CONTACT to your address: it slows down callers that it cannot write to"
 
 
 def _live(settings: Settings, name: str) -> Iterator[Finding]:

@@ -201,7 +201,7 @@ class Gate:
         return _text(reply[0])
 
     def forgive(self, claim: Claim) -> None:
-        """Forget since when the claim's call fails or is throttled; one round trip.
+        """Forget since when the claim's call fails or is throttled, and workers that it lost; one round trip.
 
         Raises:
             StateUnavailable: Redis does not answer.
@@ -209,7 +209,7 @@ class Gate:
         if not claim.token or claim.keys is None:
             return
         try:
-            fields = ("first_failed_at", "throttled_at")
+            fields = ("first_failed_at", "throttled_at", "losses")
             self.redis.execute_command("HDEL", claim.keys.call(claim.task_id), *fields)
         except RedisError as gone:
             raise StateUnavailable from gone

@@ -94,7 +94,7 @@ class Gateway:
             value,
             fresh=fresh,
             memory=min(caching.memory, fresh),
-            stale=caching.stale_if_error,
+            stale=0.0 if answer.empty else caching.stale_if_error,  # by then there may be something
             etag=answer.headers.get("etag"),
         )
 
@@ -135,7 +135,7 @@ def open_gateway(  # noqa: PLR0913 - the composition of one provider
     client = partial(
         HttpClient,
         timeouts=provider.timeouts,
-        verify=True if settings is None or settings.verify_tls is None else settings.verify_tls,
+        verify=_verified(settings),
         user_agent=f"{USER_AGENT} ({contact})" if contact else USER_AGENT,
     )
     tokens = None
@@ -161,6 +161,13 @@ def open_gateway(  # noqa: PLR0913 - the composition of one provider
     )
 
 
+def _verified(settings: ProviderSettings | None) -> bool | str:
+    """Whether certificates are checked, or the file of authorities that they are checked against."""
+    if settings is None or settings.verify_tls is False:
+        return settings is None
+    return str(settings.ca_file) if settings.ca_file else True
+
+
 def _tokens(
     provider: Provider,
     auth: TokenAuth,
@@ -174,7 +181,8 @@ def _tokens(
     host = f"{parts.scheme}://{parts.netloc}" if parts.netloc else provider.base_url
     limits = replace(provider.timeouts, total=min(provider.timeouts.total, TOKEN_WITHIN))
     shop = Provider(name=provider.name, base_url=host, judge=TOKEN_SIGNS, max_body=TOKEN_BODY)
-    http = client(shop, base_url=host, credential=None, proxy=environment_proxy(host), timeouts=limits)
+    known = ":".join(credentials)  # goes with no question by itself; no error repeats a part of it
+    http = client(shop, base_url=host, credential=known, proxy=environment_proxy(host), timeouts=limits)
     return Tokens(
         provider.name,
         auth,

@@ -40,6 +40,14 @@ integer milliseconds since the epoch on Redis's own clock. Expiry only collects 
     narrows:{p}:token:<print>:asking  string  who asks for one just now                    its lease
     narrows:{p}:token:<print>:failed  string  why there is none, as JSON                   some seconds
     narrows:{p}:alone:<print>       string  the one call that may do this just now         its lease
+    narrows:{p}:import:<print>      hash    how far one import is (see                     30 days after its
+                                            worker/lua/import_enter.lua)                   last word
+    narrows:{p}:import:<print>:rows set     digests of its rows that the next may meet     until it ends
+    narrows:{p}:imported:<print>    string  where the next import of a data set into a     for good
+                                            sink goes on, ISO 8601 in UTC
+    narrows:{p}:imported:<print>:rows  set  digests of rows that it may meet again         for good
+    narrows:{p}:imported:<print>:by  string  the import that goes on from there just now   10 min after its
+                                                                                           last word
     narrows:{p}:suppressed          zset    digest of a recipient -> since when            for good
     narrows:{p}:audit               stream  who did what to its dead letters, and which    the last 10,000
                                             arguments were there before an edit            or so
@@ -147,6 +155,14 @@ class Keys:
     def alone(self, what: str) -> str:
         """Who does *what* just now, which one call of the fleet does at a time."""
         return f"{self._prefix}alone:{digest(what)}"
+
+    def importing(self, task_id: str) -> str:
+        """How far one import is."""
+        return f"{self._prefix}import:{digest(task_id)}"
+
+    def imported(self, target: str) -> str:
+        """Where the next import goes on that writes the same data to the same place."""
+        return f"{self._prefix}imported:{digest(target)}"
 
     def cached(self, fingerprint: str) -> str:
         """The stored answer to this request."""

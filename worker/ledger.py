@@ -22,7 +22,7 @@ from worker.scripts import script, server_clock
 from worker.submission import STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from redis import Redis
 
@@ -183,6 +183,24 @@ class Ledger:
         """
         first: Any = self._redis.zrange(f"{self._base}:{state}", 0, 0, withscores=True)
         return first[0][1] / 1000 if first else None
+
+    def holders(self, external_ids: Collection[str], *, since: float) -> dict[str, str]:
+        """Whose each of *external_ids* is, of those accepted *since* (seconds since the epoch).
+
+        There is no index: it reads them all, a page in memory at a time.
+        """
+        found: dict[str, str] = {}
+        start, lowest = 0, max(0.0, since) * 1000
+        while True:
+            ids: Any = self._redis.zrangebyscore(
+                f"{self._base}:accepted", lowest, "+inf", start=start, num=PAGE
+            )
+            for one in self._many(ids):
+                if one is not None and one.external_id and one.external_id in external_ids:
+                    found[one.external_id] = one.id
+            if len(ids) < PAGE:
+                return found
+            start += PAGE
 
     def listed(self, state: State | str, *, most: int | None = None) -> Iterator[Submission]:
         """Those in that state, the oldest first, a page in memory at a time."""

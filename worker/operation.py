@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Operation", "Progress", "Steps", "operation"]
 
-_FIELD = re.compile(r"[a-z][a-z_]{0,40}")
+_FIELD = re.compile(r"(?!.*\d{3})[a-z][a-z0-9_]{0,40}")
 _EXTRA = "is not one of its fields"
 _MOST_TOLD = 20
 

@@ -79,7 +79,7 @@ class Performance:
             case Progress():
                 return self._progress(wanted)
             case Alone():
-                return self._leases.append(_alone(gateway(self._provider), wanted))
+                return self._leases.append(_alone(gateway(wanted.provider or self._provider), wanted))
             case Safe():
                 self._claim.safe()
                 return gateway(self._claim.home or self._provider).gate.forgive(self._claim)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -267,7 +268,8 @@ class Pipeline:
         if claim.task_id:
             report.gate.finish_soon(report, claim, moved, "keep")
         else:  # nobody knows how long this process lives
-            moved(report.gate.finish(report, claim)[0])
+            with suppress(StateUnavailable):  # its lease runs out by itself; the answer must not go with it
+                moved(report.gate.finish(report, claim)[0])
 
 
 def _learnt(

@@ -38,10 +38,11 @@ Verdict = Literal[
     "suppressed",
     "unavailable",
     "pending",
+    "unreadable",
 ]
 """What an answer means: ``empty`` is one that is well and holds nothing, ``pending`` a 202 that wants the
 same request again, ``spent`` that the provider's day has no more calls for us, ``suppressed`` that who was
-to be written to does not want it."""
+to be written to does not want it, ``unreadable`` a 200 that is not what its contract says: it is not kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +149,7 @@ class Signs:
 
     def __call__(self, status: int, headers: Mapping[str, str], body: Any) -> Verdict | None:  # noqa: ARG002
         """The verdict, or None where the usual table holds."""
-        code = _found(body, self.at)
+        code = _found(body, self.at) if self.at else None
         if isinstance(code, str | int) and (meaning := self.codes.get(str(code))):
             return meaning
         said = _found(body, self.message) if self.words else None

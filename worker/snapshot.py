@@ -177,7 +177,12 @@ def _submissions(each: submitted.Submitted | None) -> dict[str, Any]:
     if each is None:
         return {}
     counts = {state: each.counts[state] for state in STATES}
-    return {"submissions": counts, "in_doubt": each.in_doubt_for, "poller_lag": each.lag}
+    return {
+        "submissions": counts,
+        "in_doubt": each.in_doubt_for,
+        "poller_lag": each.lag,
+        "suppressed": each.suppressed,
+    }
 
 
 def _breaker(fields: list[bytes | None], now: int) -> dict[str, Any]:

@@ -43,10 +43,12 @@ class Alone:
 
     Attributes:
         seconds: For which others wait when its worker dies; longer than what follows takes.
+        provider: Whose *what* it is; "" is the provider whose operation it is.
     """
 
     what: str
     seconds: float = 90.0
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def asking(provider: Provider, steps: Steps[T]) -> Steps[T]:
     try:
         wanted = next(steps)
         while True:
-            if isinstance(wanted, Request) and not wanted.provider:
+            if isinstance(wanted, Request | Alone) and not wanted.provider:
                 wanted = replace(wanted, provider=provider.name)
             try:
                 answer = yield wanted

@@ -26,12 +26,14 @@ class Submitted:
         counts: How many are in each state, and ``open``: accepted, and to be asked about.
         doubted_at: When the one came to be in doubt that is for longest.
         unasked_since: When the open one that waits longest was asked about last; if it never was, accepted.
+        suppressed: How many recipients are not written to any more.
     """
 
     at: float
     counts: Mapping[str, int]
     doubted_at: float | None
     unasked_since: float | None
+    suppressed: int = 0
 
     @property
     def in_doubt(self) -> int:
@@ -55,16 +57,18 @@ def ask(pipe: Any, at: Keys) -> None:
         pipe.zcard(f"{at.submissions}:{state}")
     pipe.zrange(f"{at.submissions}:in_doubt", 0, 0, withscores=True)
     pipe.zrange(f"{at.submissions}:open", 0, 0, withscores=True)
+    pipe.zcard(at.suppressed)
 
 
 def read(replies: list[Any], at: float) -> Submitted | None:
     """What the answers say; None of a provider that was not asked."""
     if not replies:
         return None
-    *counts, doubts, unasked = replies
+    *counts, doubts, unasked, suppressed = replies
     return Submitted(
         at=at,
         counts=dict(zip(_COUNTED, counts, strict=True)),
         doubted_at=doubts[0][1] / 1000 if doubts else None,
         unasked_since=unasked[0][1] / 1000 if unasked else None,
+        suppressed=suppressed,
     )

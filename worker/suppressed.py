@@ -6,6 +6,7 @@ lifts it. The digest keeps a recipient out of plain sight, no more: whoever can 
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from worker.stores import Commands
 
 __all__ = ["Suppressed"]
+
+_NUMBER = re.compile(r"\+[0-9().-]+")
 
 
 class Suppressed:
@@ -53,5 +56,8 @@ class Suppressed:
 
 
 def _digest(recipient: str) -> str:
-    """What stands for *recipient*, however it was written."""
-    return sha256(" ".join(recipient.split()).casefold().encode()).hexdigest()[:32]
+    """What stands for *recipient*, however it was written: ``+1 (212) 555-0123`` is ``+12125550123``."""
+    plain = "".join(recipient.split()).casefold()
+    if _NUMBER.fullmatch(plain):
+        plain = "+" + "".join(filter(str.isdecimal, plain))
+    return sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()[:32]

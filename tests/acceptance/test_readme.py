@@ -20,6 +20,7 @@ from typing import IO
 import pytest
 
 from tests.sandbox import TOKEN, Sandbox
+from tests.sandbox.settings import DOORS
 from worker.stack.lifeline import Lifeline
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -229,11 +230,12 @@ def test_make_test_runs_the_tests(newcomer: Newcomer) -> None:
 
 
 def test_make_demo_shows_what_the_readme_says(newcomer: Newcomer) -> None:
-    """Its acts by their titles, and the counts of the first building."""
+    """Its acts by their titles, an answer of every provider, and the counts of the first building."""
     shown = newcomer.shown()
 
     titles = re.findall(r"^\d\. .+$", PRINTED, re.MULTILINE)
-    assert len(titles) == 7
+    assert len(titles) == 8
     assert [title for title in titles if title not in shown] == []
+    assert [name for name in DOORS if not re.search(rf"^{name} +\w+\(.*\) +\S", shown, re.MULTILINE)] == []
     assert re.search(r"1012650001 +30 Rockefeller Plaza +8 +2 +\d+ +5 +live", shown)
     assert "12 of 12 waiting calls answered" in shown

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -18,6 +19,8 @@ from tasks.city311 import Base311Adapter, Lookup, steps
 from tasks.city311.city_file import CityFile
 from tasks.city311.template import template
 from tasks.nyc311 import APIM, PROVIDER
+from tests.contract.exchange import sent
+from tests.contract.tally import Tally
 from tests.driver import Driver
 from tests.sandbox import TOKEN, Sandbox
 from worker.errors import CredentialsRefused, ProviderUnavailable, RequestInvalid, ResourceMissing
@@ -59,7 +62,7 @@ def shape(value: Any) -> Any:
     return type(value).__name__
 
 
-def test_a_recorded_request_is_read(recorded: Find) -> None:
+def test_a_recorded_request_is_read(recorded: Find, tally: Tally) -> None:
     """Its status is a number there, and a word here; it was never touched, so no date."""
     exchange = recorded("GetServiceRequest?srnumber")
 
@@ -70,9 +73,10 @@ def test_a_recorded_request_is_read(recorded: Find) -> None:
         "closed": False,
         "updated_at": None,
     }
+    tally.parsed("nyc311")
 
 
-def test_a_recorded_list_is_read_by_number_and_not_by_place(recorded: Find) -> None:
+def test_a_recorded_list_is_read_by_number_and_not_by_place(recorded: Find, tally: Tally) -> None:
     """The City answers in another order than it was asked, without what it does not know."""
     exchange = recorded("GetServiceRequestList")
     asked, data = exchange["request_json"]["SRNumbers"], exchange["body_json"]
@@ -86,6 +90,23 @@ def test_a_recorded_list_is_read_by_number_and_not_by_place(recorded: Find) -> N
     assert reports["311-10935466"]["agency"] == "Department of Environmental Protection"
     with pytest.raises(ResourceMissing):
         checked(adapter, "311-00000000", data)
+    tally.parsed("nyc311")
+
+
+def test_we_ask_as_was_recorded(recorded: Find, tally: Tally) -> None:
+    """The recorded request line, parameter by parameter, with the key in its header."""
+    method, _, url = recorded("GetServiceRequest?srnumber")["request"].partition(" ")
+    driver = Driver(
+        answer=lambda _: Answer(status=200, data=recorded("GetServiceRequest?srnumber")["body_json"])
+    )
+
+    driver.run(steps.check(APIM, "311-10935582"))
+
+    (ours,) = driver.requests
+    wire = sent(ours, base="https://api.nyc.gov", provider=SPEAKING)
+    assert (wire.method.upper(), f"{wire.host_url}{wire.path}?{urlencode(ours.params)}") == (method, url)
+    assert "Ocp-Apim-Subscription-Key" in wire.parameters.header
+    tally.validated("nyc311")
 
 
 @pytest.mark.parametrize(
@@ -103,6 +124,7 @@ def test_each_recorded_envelope_means_what_it_says(
     case: str,
     kind: type[Exception],
     success: bool,  # noqa: FBT001
+    tally: Tally,
 ) -> None:
     """Under its own status, and under a 200 that hides it."""
     exchange = recorded(case)
@@ -112,16 +134,18 @@ def test_each_recorded_envelope_means_what_it_says(
 
     assert meaning != "ok"
     assert type(failure(SPEAKING, meaning, status, {}, body)) is kind
+    tally.parsed("nyc311")
 
 
-def test_no_recorded_answer_is_taken_for_an_error(recorded: Find) -> None:
+def test_no_recorded_answer_is_taken_for_an_error(recorded: Find, tally: Tally) -> None:
     """Whatever stands in it."""
     for text in ("GetServiceRequest?", "GetServiceRequestList", "GetCalendar", "CodeBlue"):
         exchange = recorded(text)
         assert verdict(SPEAKING, exchange["status"], {}, exchange["body_json"]) == "ok"
+    tally.parsed("nyc311", 4)
 
 
-def test_the_sandbox_shows_a_request_as_recorded(recorded: Find, sandbox: Sandbox) -> None:
+def test_the_sandbox_shows_a_request_as_recorded(recorded: Find, sandbox: Sandbox, tally: Tally) -> None:
     """Same keys, same types; the list is one of the same."""
     headers = {"Ocp-Apim-Subscription-Key": TOKEN}
     base = sandbox.base_url("nyc311")
@@ -136,9 +160,10 @@ def test_the_sandbox_shows_a_request_as_recorded(recorded: Find, sandbox: Sandbo
 
     assert shape(recorded("GetServiceRequest?")["body_json"]) == shape(one)
     assert many == {"SRResponses": [one]}
+    tally.played("nyc311", 2)
 
 
-def test_the_sandbox_refuses_as_recorded(recorded: Find, sandbox: Sandbox) -> None:
+def test_the_sandbox_refuses_as_recorded(recorded: Find, sandbox: Sandbox, tally: Tally) -> None:
     """Word for word where the City's words do not depend on what was asked."""
     base, headers = sandbox.base_url("nyc311"), {"Ocp-Apim-Subscription-Key": TOKEN}
 
@@ -151,9 +176,10 @@ def test_the_sandbox_refuses_as_recorded(recorded: Find, sandbox: Sandbox) -> No
     assert (lost.status_code, lost.json()) == (404, recorded("unknown path")["body_json"])
     assert (typeless.status_code, typeless.json()) == (500, recorded("backend fault")["body_json"])
     assert shape(bad.json()) == shape(recorded("bad parameter")["body_json"])
+    tally.played("nyc311", 4)
 
 
-def test_a_city_that_speaks_open311_is_described_by_a_file(contracts: Path) -> None:
+def test_a_city_that_speaks_open311_is_described_by_a_file(contracts: Path, tally: Tally) -> None:
     """Its documented answers are lists of one, with numbers for names."""
     examples = json.loads(
         (contracts / "recorded" / "nyc311" / "open311_georeport_v2_examples.json").read_text()
@@ -174,6 +200,7 @@ def test_a_city_that_speaks_open311_is_described_by_a_file(contracts: Path) -> N
     assert taken.external_id == "293944"
     found = checked(adapter, "293944", [{**posted[0], "status": "closed"}])
     assert (found["external_status"], found["closed"]) == ("closed", True)
+    tally.parsed("nyc311", 2)
 
 
 def _replaced(adapter: Base311Adapter, check: Lookup) -> Base311Adapter:

@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema_path.handlers import file_handler
 
 from tasks.bbl import BBL
 from tasks.datasets import COMPLAINTS_311, DATASETS, DOB_VIOLATIONS, HPD_VIOLATIONS, PERMITS, Dataset
-from tasks.nyc_open_data import fetch_bbls, judge
+from tasks.nyc_open_data import PROVIDER, fetch_bbls, judge
 from tasks.query import Query, read
+from tests.contract.tally import Tally
 from tests.driver import Driver
 from tests.table import rows_where
+from worker.http.verdict import verdict
+from worker.provider import Verdict
 from worker.request import Answer
 
 Rows = list[dict[str, Any]]
@@ -116,7 +120,7 @@ def test_the_recordings_hold_lots_of_four_and_of_five_digits(recorded: dict[str,
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_query_for_each_recorded_lot_selects_its_rows_and_no_others(
-    recorded: dict[str, Rows], name: str
+    recorded: dict[str, Rows], name: str, tally: Tally
 ) -> None:
     """Whatever their padding."""
     dataset, rows = DATASETS[name], recorded[name]
@@ -125,6 +129,7 @@ def test_a_query_for_each_recorded_lot_selects_its_rows_and_no_others(
         where = dataset.where([BBL.parse(bbl)])
         expected = [row for row in rows if plainly(name, row) == bbl]
         assert rows_where(rows, dataset.columns, where) == expected
+    tally.validated("nyc_open_data", len(lots_in(rows, name)))
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -145,7 +150,7 @@ def test_queries_for_all_recorded_lots_together_select_every_row_that_has_one(
     assert sorted(map(json.dumps, expected)) == sorted(map(json.dumps, selected))
 
 
-def test_recorded_rows_are_split_back_to_their_lots(recorded: dict[str, Rows]) -> None:
+def test_recorded_rows_are_split_back_to_their_lots(recorded: dict[str, Rows], tally: Tally) -> None:
     """Also when the provider sends more than was asked for: nothing missing, nothing foreign."""
     everything = {DATASETS[name].path: rows for name, rows in recorded.items()}
     provider = Driver(answer=lambda request: Answer(status=200, data=everything[request.path]))
@@ -157,18 +162,20 @@ def test_recorded_rows_are_split_back_to_their_lots(recorded: dict[str, Rows]) -
     for bbl, report in reports.items():
         for name, rows in recorded.items():
             assert report[name] == [row for row in rows if plainly(name, row) == bbl]
+    tally.parsed("nyc_open_data", 9)  # the files that the fixture reads
 
 
-def test_a_recorded_number_with_decimals_is_a_bbl(socrata: Path) -> None:
+def test_a_recorded_number_with_decimals_is_a_bbl(socrata: Path, tally: Tally) -> None:
     """Socrata writes number columns so."""
     wrapped = json.loads((socrata / "pluto" / "F12_bbl_decimal_serialization.json").read_text())
     rows = json.loads(wrapped["response_body_raw"])
 
     assert [row["bbl"] for row in rows] == ["1000010010.00000000", "1000010100.00000000"]
     assert [str(BBL.from_column(row["bbl"])) for row in rows] == ["1000010010", "1000010100"]
+    tally.parsed("nyc_open_data")
 
 
-def test_recorded_pages_end_with_the_short_one(socrata: Path) -> None:
+def test_recorded_pages_end_with_the_short_one(socrata: Path, tally: Tally) -> None:
     """A full page of 1000 is followed by another request, a short one by none."""
     pages = [_sent(socrata / "sodapy" / f"bike_counts_page_{n}.json") for n in (1, 2)]
     provider = Driver(
@@ -178,12 +185,39 @@ def test_recorded_pages_end_with_the_short_one(socrata: Path) -> None:
     provider.run(read(Query(dataset=DOB_VIOLATIONS, bbls=(BBL.parse("1012650001"),))))
 
     assert [len(pages[0]), len(pages[1]) < 1000, len(provider.requests)] == [1000, True, 2]
+    tally.parsed("nyc_open_data", 2)
 
 
-def test_recorded_errors_mean_what_they_should(socrata: Path) -> None:
+def test_recorded_errors_mean_what_they_should(socrata: Path, tally: Tally) -> None:
     """A misspelt column is left to its status, 400; a refused token is an alarm."""
     bad_column = _sent(socrata / "dob_legacy" / "query_ipu4-2q9a_bad-column_http400.json")
     refused = _sent(socrata / "sodapy" / "403_response_json.txt")
 
     assert judge(400, {}, bad_column) is None
     assert judge(403, {}, refused) == "credentials"
+    tally.parsed("nyc_open_data", 2)
+
+
+DOCUMENTED: dict[int, Verdict] = {
+    200: "ok",
+    202: "pending",
+    400: "rejected",
+    401: "credentials",
+    403: "credentials",
+    404: "missing",
+    429: "throttled",
+    500: "unavailable",
+}
+
+
+def test_every_documented_status_means_what_the_owner_says(contracts: Path, tally: Tally) -> None:
+    """All that it lists, and none that it does not."""
+    with (contracts / "specs" / "socrata_response_codes.yml").open(encoding="utf-8") as stream:
+        listed = {each["code"]: each for each in file_handler(stream)}
+
+    rows = [{"violationid": "1"}]
+    meant = {code: verdict(PROVIDER, code, {}, rows if code == 200 else None) for code in listed}
+
+    assert meant == DOCUMENTED
+    assert {code for code in meant if listed[code]["class"] == "good"} == {200, 202}
+    tally.parsed("nyc_open_data", len(meant))

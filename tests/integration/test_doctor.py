@@ -202,6 +202,17 @@ def test_the_keys_of_a_pool_are_counted_and_not_shown(redis_url: str) -> None:
     assert "canary" not in str(found)
 
 
+def test_a_provider_that_wants_to_know_who_asks_is_a_warning_until_it_does(redis_url: str) -> None:
+    """MusicBrainz and Last.fm slow down callers whom they cannot write to; the others do not care."""
+    nameless = examined(Deployment(url=redis_url))
+    named = examined(Deployment(url=redis_url, changed={"contact": "ops@example.org"}))
+
+    warned = {name for name, each in nameless.items() if "NARROWS_CONTACT" in each.advice}
+    assert warned == {"provider lastfm", "provider musicbrainz"}
+    assert all(nameless[name].ok for name in warned)
+    assert not any("NARROWS_CONTACT" in each.advice for each in named.values())
+
+
 def test_live_asks_the_providers_address_and_nothing_else_does(redis_url: str, sandbox: Sandbox) -> None:
     """Once, and only when it is told to."""
     chosen = ProviderSettings(base_url=sandbox.base_url(NAME))

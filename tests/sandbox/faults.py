@@ -3,7 +3,8 @@
 A fault is one JSON object; a provider has a list of them, and the first whose
 ``only`` is in the request's path and query is the one that counts.
 
-    mode           off | headed | accepted_202 | throttle | redirect | html | garbage | wrong_charset
+    mode           off | headed | accepted_202 | throttle | redirect | html | garbage | nonsense
+                   | wrong_charset
                    | acted_error | acted_hang_up | acted_silent (it is done, but not told)
                    | hang | reset | truncate | endless | gzip_bomb | drip_headers | drip_body
     status         answer with this status, in the provider's own words

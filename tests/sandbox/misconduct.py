@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["BOMB_BYTES", "MODES", "Mode", "Plea"]
 
 Mode = Literal[
-    "off", "headed", "accepted_202", "throttle", "redirect", "html", "garbage", "wrong_charset",
+    "off", "headed", "accepted_202", "throttle", "redirect", "html", "garbage", "nonsense", "wrong_charset",
     "acted_error", "acted_hang_up", "acted_silent",
     "hang", "reset", "truncate", "endless", "gzip_bomb", "drip_headers", "drip_body",
 ]  # fmt: skip
@@ -88,6 +88,12 @@ async def speak_garbage(wire: Wire, fault: Fault, plea: Plea) -> None:
     """JSON by its header only."""
     headers = {"Content-Type": JSON_TYPE}
     _say(wire, plea, Reply(status=fault.status or 200, headers=headers, body=b'[{"bbl":"10126500'))
+
+
+async def speak_nonsense(wire: Wire, fault: Fault, plea: Plea) -> None:
+    """JSON in good order, of which nobody has promised a word; with 200 unless a status is set."""
+    body = b'{"tide":[null,{"high":true}]}'
+    _say(wire, plea, Reply(status=fault.status or 200, headers={"Content-Type": JSON_TYPE}, body=body))
 
 
 async def mistake_charset(wire: Wire, fault: Fault, plea: Plea) -> None:
@@ -177,6 +183,7 @@ MODES: dict[Mode, Misconduct] = {
     "redirect": redirect,
     "html": speak_html,
     "garbage": speak_garbage,
+    "nonsense": speak_nonsense,
     "wrong_charset": mistake_charset,
     "acted_error": act_and_fail,
     "acted_hang_up": act_and_hang_up,

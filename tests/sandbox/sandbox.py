@@ -10,13 +10,23 @@ from datetime import date
 from types import TracebackType
 from typing import Self
 
+from tests.sandbox.benefits import BenefitsPlayer
 from tests.sandbox.city311 import CityPlayer
 from tests.sandbox.control import Control
+from tests.sandbox.geoclient import GeoclientPlayer
+from tests.sandbox.lastfm import LastfmPlayer
+from tests.sandbox.mapbox import MapboxPlayer
+from tests.sandbox.musicbrainz import MusicBrainzPlayer
+from tests.sandbox.openweather import WeatherPlayer
 from tests.sandbox.player import Player, StubPlayer
+from tests.sandbox.sendgrid import SendGridPlayer
 from tests.sandbox.server import Wire, listen
 from tests.sandbox.soda import SodaPlayer, generated_rows
 from tests.sandbox.soda.player import Rows
+from tests.sandbox.spotify import SpotifyPlayer
 from tests.sandbox.stage import Stage
+from tests.sandbox.storage import StoragePlayer
+from tests.sandbox.twilio import TwilioPlayer
 
 __all__ = ["TOKEN", "Sandbox"]
 
@@ -39,6 +49,16 @@ class Sandbox:
         control: Faults and journals.
         nyc_open_data: The player, for what only a test changes (rows, tokens, a stale replica).
         nyc311: The same of NYC 311 (arrivals, statuses, a lag).
+        geoclient: The same of Geoclient (keys, a spent day).
+        mapbox: The same of Mapbox (keys).
+        benefits: The same of the screening (how long tokens last, ending them, a tired rules engine).
+        openweather: The same of OpenWeather (keys).
+        musicbrainz: The same of MusicBrainz (the rate that it bears).
+        lastfm: The same of Last.fm (keys, an error for everybody).
+        spotify: The same of Spotify (its clients, how long tokens last, revoking them).
+        sendgrid: The same of SendGrid (mails that were taken, how often, credits).
+        twilio: The same of Twilio (messages, how often each was taken, who does not want any).
+        storage: The same of the storage service (its watermarks, its health).
     """
 
     def __init__(
@@ -56,7 +76,32 @@ class Sandbox:
         given = rows if rows is not None else generated_rows(seed=seed, today=day)
         self.nyc_open_data = SodaPlayer(given, today=day, tokens=tokens, seed=seed)
         self.nyc311 = CityPlayer(keys=tokens)
-        everyone: list[Player] = [StubPlayer(), self.nyc_open_data, self.nyc311, *players]
+        self.geoclient = GeoclientPlayer(keys=tokens)
+        self.mapbox = MapboxPlayer(keys=tokens)
+        self.benefits = BenefitsPlayer(keys=tokens)
+        self.openweather = WeatherPlayer(keys=tokens)
+        self.musicbrainz = MusicBrainzPlayer()
+        self.lastfm = LastfmPlayer(tokens=tokens)
+        self.spotify = SpotifyPlayer(tokens=tokens)
+        self.sendgrid = SendGridPlayer(tokens=tokens)
+        self.twilio = TwilioPlayer(tokens=tokens)
+        self.storage = StoragePlayer(tokens=tokens)
+        everyone: list[Player] = [
+            StubPlayer(),
+            self.nyc_open_data,
+            self.nyc311,
+            self.geoclient,
+            self.mapbox,
+            self.benefits,
+            self.openweather,
+            self.musicbrainz,
+            self.lastfm,
+            self.spotify,
+            self.sendgrid,
+            self.twilio,
+            self.storage,
+            *players,
+        ]
         cast = {each.name: each for each in everyone}
         self.control = Control(cast, seed=seed)
         self._stage = Stage(cast.values(), self.control)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from email.utils import formatdate
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.http.retry_after import Headroom, headroom, reset_after, retry_after
+from worker.http.retry_after import Headroom, headroom, left_of_day, reset_after, retry_after, worded_wait
 
 NOW = 1_800_000_000.0
 
@@ -128,3 +129,58 @@ def test_no_header_can_raise_or_ask_for_less_than_nothing(value: str, date: str)
         assert wait is None or wait >= 0.0
     left = headroom({"x-ratelimit-remaining": value, "x-ratelimit-reset": value, "date": date})
     assert left is None or (left.left >= 0 and left.seconds >= 0.0)
+
+
+WORDS = (r"in (\d+) seconds?", r"in (\d+):(\d\d):(\d\d)", r"for (\d+(?:\.\d+)?)s")
+
+
+@pytest.mark.parametrize(
+    ("message", "wait"),
+    [
+        ("Rate limit is exceeded. Try again in 54 seconds.", 54.0),
+        ("Try again in 1 second.", 1.0),
+        ("Quota will be replenished in 01:02:03.", 3723.0),
+        ("Quota will be replenished in 23:59:59, or in 5 seconds", 5.0),
+        ("busy for 1.5s", 1.5),
+        ("Try again soon.", None),
+        ("Try again in many seconds.", None),
+        ("", None),
+    ],
+)
+def test_a_wait_may_stand_in_words(message: str, wait: float | None) -> None:
+    """The first pattern that fits counts: seconds, or hours with minutes and seconds."""
+    assert worded_wait(WORDS, message) == wait
+
+
+def test_without_patterns_no_words_are_a_wait() -> None:
+    """Most providers say it in a header."""
+    assert worded_wait((), "Try again in 5 seconds.") is None
+
+
+@given(st.text(max_size=60))
+def test_no_words_can_raise_or_ask_for_less_than_nothing(message: str) -> None:
+    """A message is the provider's, and may hold anything."""
+    wait = worded_wait(WORDS, message)
+    assert wait is None or wait >= 0.0
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "hours"),
+    [
+        ("America/New_York", datetime(2026, 7, 1, 3, 0, tzinfo=UTC), 1),
+        ("America/New_York", datetime(2026, 7, 1, 4, 0, tzinfo=UTC), 24),
+        ("America/New_York", datetime(2026, 3, 8, 5, 0, tzinfo=UTC), 23),
+        ("America/New_York", datetime(2026, 11, 1, 4, 0, tzinfo=UTC), 25),
+        ("UTC", datetime(2026, 12, 31, 23, 0, tzinfo=UTC), 1),
+    ],
+)
+def test_what_is_left_of_a_day_is_counted_in_the_providers_zone(
+    zone: str, moment: datetime, hours: int
+) -> None:
+    """Also on the days on which the clocks change."""
+    assert left_of_day(zone, now=moment) == hours * 3600.0
+
+
+def test_without_a_moment_the_day_is_todays() -> None:
+    """More than nothing, and no more than the longest day."""
+    assert 0 < left_of_day("America/New_York") <= 25 * 3600

@@ -224,10 +224,13 @@ def test_a_page_may_come_where_json_was_expected(
 
 
 def test_a_body_may_belie_its_header(sandbox: Sandbox, http: urllib3.PoolManager) -> None:
-    """JSON that is none, and UTF-8 that is none."""
+    """JSON that is none, JSON that is no answer, and UTF-8 that is none."""
     sandbox.control.fault(NYC, mode="garbage")
     with pytest.raises(ValueError, match="Unterminated"):
         get(http, sandbox).json()
+
+    sandbox.control.fault(NYC, mode="nonsense")
+    assert get(http, sandbox).json() == {"tide": [None, {"high": True}]}
 
     sandbox.control.fault(NYC, mode="wrong_charset")
     with pytest.raises(UnicodeDecodeError):

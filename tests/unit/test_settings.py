@@ -318,6 +318,7 @@ def test_production_does_not_start_on_the_defaults() -> None:
         ),
         ({"NARROWS_PROVIDERS__SPOTIFY__VERIFY_TLS": "false"}, "verifies certificates"),
         ({"NARROWS_PROVIDERS__SPOTIFY__BASE_URL": "http://x"}, "over https"),
+        ({"NARROWS_PROVIDERS__SPOTIFY__TOKEN_URL": "http://x"}, "tokens over https"),
         ({"NARROWS_FLOWER_ENABLED": "true"}, "NARROWS_FLOWER_BASIC_AUTH"),
         ({"NARROWS_FLOWER_ENABLED": "true", "NARROWS_FLOWER_BASIC_AUTH": SECRET}, "user:password"),
     ],
@@ -332,3 +333,21 @@ def test_production_refuses_what_is_unsafe(unsafe: dict[str, str], word: str) ->
 def test_a_socket_file_needs_no_password_in_production() -> None:
     """Its permissions say who may use it."""
     assert Settings.load({**SAFE, "NARROWS_STATE_URL": "unix:///run/valkey.sock?db=1"}).in_production
+
+
+@pytest.mark.parametrize("contact", ["ops@example.org\r\nX-Evil: 1", "Zoë <z@example.org>"])
+def test_a_contact_that_no_header_can_hold_is_refused(contact: str) -> None:
+    """It stands in the User-Agent of every request, and each of them would fail."""
+    (line,) = problems({"NARROWS_CONTACT": contact})
+
+    assert line.startswith("NARROWS_CONTACT: must be one line of ASCII")
+
+
+def test_a_providers_own_options_are_read_by_their_names() -> None:
+    """The module that declares them says what they are; a name beside them is still refused."""
+    options = (
+        Settings.load({"NARROWS_PROVIDERS__TWILIO__OPTIONS__ACCOUNT_SID": "AC1"}).providers["twilio"].options
+    )
+
+    assert options == {"account_sid": "AC1"}
+    assert problems({"NARROWS_PROVIDERS__TWILIO__OPTIONZ__ACCOUNT_SID": "AC1"})

@@ -33,6 +33,8 @@ def notes_on(each: Standing) -> Iterator[str]:
         yield _quota(each)
     if each.submitted is not None and any(each.submitted.counts[state] for state in _UNSETTLED):
         yield _submissions(each.submitted)
+    if each.submitted is not None and each.submitted.suppressed:
+        yield f"recipients that are not written to any more: {each.submitted.suppressed}"
 
 
 def _submissions(each: Submitted) -> str:

@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["cell", "complain", "console", "counting", "iso", "show_json", "span", "table", "working"]
+__all__ = [
+    "cell",
+    "complain",
+    "console",
+    "counting",
+    "following",
+    "iso",
+    "show_json",
+    "span",
+    "table",
+    "working",
+]
 
 NONE = "-"
 _WIDE = 250
@@ -104,6 +115,16 @@ def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.advance(task, done)
+
+
+@contextmanager
+def following(what: str) -> Iterator[Callable[[int, int], None]]:
+    """As :func:`counting` for what somebody else does; called with what is done so far, and all there is."""
+    from rich.progress import Progress
+
+    with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @contextmanager

@@ -11,7 +11,23 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli import breaker, cache, city, demo, dlq, doctor, limits, seal, stack, status, submission, why
+from worker.cli import (
+    breaker,
+    cache,
+    city,
+    demo,
+    dlq,
+    doctor,
+    importing,
+    limits,
+    providers,
+    seal,
+    stack,
+    status,
+    submission,
+    suppression,
+    why,
+)
 from worker.cli.desk import Desk
 from worker.cli.output import complain
 
@@ -51,6 +67,8 @@ root = typer.Typer(
 root.command("status")(status.status)
 root.command("why")(why.why)
 root.command("doctor")(doctor.doctor)
+root.command("providers")(providers.providers)
+root.command("import")(importing.import_)
 root.command("up")(stack.up)
 root.command("demo")(demo.demo)
 root.add_typer(breaker.commands, name="breaker")
@@ -59,6 +77,7 @@ root.add_typer(city.commands, name="city")
 root.add_typer(dlq.commands, name="dlq")
 root.add_typer(limits.commands, name="limits")
 root.add_typer(submission.commands, name="submission")
+root.add_typer(suppression.commands, name="suppression")
 root.add_typer(seal.commands, name="seal")
 
 

@@ -75,7 +75,12 @@ class Status:
 def _submissions_json(each: Submitted | None) -> dict[str, Any] | None:
     if each is None:
         return None
-    return {**each.counts, "in_doubt_for": each.in_doubt_for, "poller_lag": each.lag}
+    return {
+        **each.counts,
+        "in_doubt_for": each.in_doubt_for,
+        "poller_lag": each.lag,
+        "suppressed": each.suppressed,
+    }
 
 
 def status(

@@ -127,7 +127,9 @@ class HttpClient:
         key = self._keys[credential]
         if key.auth.missing:
             raise CredentialsRefused(f"{self._provider.name} needs a credential and has none")
-        return self._answer(self._reply(key.wire.ready(request, extra_headers), key.wire), key.secret)
+        reply = self._reply(key.wire.ready(request, extra_headers), key.wire)
+        token = (extra_headers or {}).get("Authorization", "").rpartition(" ")[2]
+        return self._answer(reply, ":".join(filter(None, (key.secret, token))))
 
     def close(self) -> None:
         """Close the idle connections; the next call opens anew."""

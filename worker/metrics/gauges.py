@@ -7,6 +7,7 @@
     waiting_calls{provider}                oldest_parked_seconds{provider}
     dlq_depth{provider}                    submissions{provider,state}
     oldest_in_doubt_seconds{provider}      poller_lag_seconds{provider}
+    suppressed_recipients{provider}
 
 Every worker shows the same numbers: take ``max by (provider)``. A number nobody knows is absent, not zero:
 zero tokens or an empty dead-letter list would be a statement. Messages that no worker could take are the dead
@@ -46,6 +47,7 @@ class ProviderState:
         submissions: Their number by state; none where nothing is submitted.
         in_doubt: Seconds for which the first of those in doubt is; None where nothing is submitted.
         poller_lag: Seconds for which nobody asked about some open submission; None as above.
+        suppressed: Recipients that are not written to any more; None as above.
     """
 
     provider: str
@@ -63,6 +65,7 @@ class ProviderState:
     submissions: Mapping[str, int] = field(default_factory=dict)
     in_doubt: float | None = None
     poller_lag: float | None = None
+    suppressed: int | None = None
 
     @classmethod
     def of_letters(cls, name: str, depth: int) -> ProviderState:
@@ -121,6 +124,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[ProviderState], float | None]], ...] = 
     ("dlq_depth", "Dead letters.", lambda state: state.dlq_depth),
     ("oldest_in_doubt_seconds", "How long the oldest is in doubt.", lambda state: state.in_doubt),
     ("poller_lag_seconds", "How long some open one was not asked about.", lambda state: state.poller_lag),
+    ("suppressed_recipients", "Recipients that are written to no more.", lambda state: state.suppressed),
 )
 
 

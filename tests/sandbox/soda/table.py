@@ -16,8 +16,8 @@ __all__ = ["SYSTEM_COLUMNS", "Table"]
 SYSTEM_COLUMNS: dict[str, Kind] = {
     ":id": "text",
     ":version": "text",
-    ":created_at": "floating_timestamp",
-    ":updated_at": "floating_timestamp",
+    ":created_at": "fixed_timestamp",
+    ":updated_at": "fixed_timestamp",
 }
 
 

@@ -1,19 +1,20 @@
 """SODA's values: how each type reads in a row, compares, and is written again.
 
-Compared as: numbers Decimal, text str, floating timestamps ISO text of one
-length (so that text order is time order), checkboxes bool, locations dict.
+Compared as: numbers Decimal, text str, timestamps ISO text of one length (so
+that text order is time order), fixed ones in UTC with a Z, checkboxes bool,
+locations dict.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
-__all__ = ["Kind", "read", "stamp", "written"]
+__all__ = ["Kind", "instant", "read", "stamp", "written"]
 
-Kind = Literal["text", "number", "floating_timestamp", "checkbox", "location"]
+Kind = Literal["text", "number", "floating_timestamp", "fixed_timestamp", "checkbox", "location"]
 
 _SHAPES = (
     "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d",
@@ -30,6 +31,8 @@ def read(value: Any, kind: Kind) -> Any:
         return _number(value)
     if kind == "floating_timestamp":
         return stamp(str(value))
+    if kind == "fixed_timestamp":
+        return instant(str(value))
     if kind == "checkbox":
         return _checkbox(value)
     return value if isinstance(value, str) else written(value)
@@ -45,6 +48,16 @@ def stamp(text: str) -> str:
         except ValueError:
             continue
     raise ValueError("no floating timestamp")
+
+
+def instant(text: str) -> str:
+    """*text* as ``2026-01-31T00:00:00.000Z``, in UTC where it names no zone; raises ValueError."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return f"{stamp(text)}Z"
+    there = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    return there.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def written(value: Any) -> Any:

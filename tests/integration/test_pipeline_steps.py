@@ -1,0 +1,239 @@
+"""What an operation yields beside requests, done by the engine on a real Redis."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.sandbox import Sandbox
+from worker.cache.cache import Cache
+from worker.claim import Claim
+from worker.errors import CallInFlight, ProviderUnavailable, StateUnavailable
+from worker.gateway import Gateway, open_gateway
+from worker.keys import keys
+from worker.metrics.metrics import Metrics
+from worker.performing import Performance
+from worker.pipeline import Pipeline
+from worker.provider import Breaker, Provider, Retry
+from worker.request import Request
+from worker.steps import Alone, Do, Progress, Safe, Steps, asking
+from worker.stores import connect
+from worker.watcher import Watcher
+
+HOME, OTHER = "stub", "storage"
+OK = Request(path="/anything")
+
+
+class Worker:
+    """One process's part of a fleet with two providers."""
+
+    def __init__(self, sandbox: Sandbox, state: Redis, client: Redis | None = None) -> None:
+        self.progress: list[Progress] = []
+        self._client = client or state
+        self._gateways = {name: self._gateway(name, sandbox.base_url(name)) for name in (HOME, OTHER)}
+        self.pipeline = Pipeline(self._gateways.__getitem__, inline_wait=0.5, watcher=Watcher(Metrics()))
+
+    def _gateway(self, name: str, base_url: str) -> Gateway:
+        provider = Provider(
+            name=name,
+            base_url=base_url,
+            breaker=Breaker(failures=None),
+            retry=Retry(attempts=3, within=60.0, first=0.1, most=0.2),
+        )
+        return open_gateway(provider, None, self._client, self._client, None, Cache(self._client))
+
+    def perform(self, steps: Steps[Any], claim: Claim | None = None) -> Any:
+        """What the operation returns."""
+        return Performance(self.pipeline, HOME, "op", claim or Claim(), self.progress.append).of(steps)
+
+    def gateway(self, name: str = HOME) -> Gateway:
+        """A provider's gateway."""
+        return self._gateways[name]
+
+
+@pytest.fixture
+def worker(sandbox: Sandbox, state: Redis) -> Worker:
+    """A worker."""
+    return Worker(sandbox, state)
+
+
+@pytest.fixture
+def another(sandbox: Sandbox, state: Redis) -> Worker:
+    """Another worker of the same fleet."""
+    return Worker(sandbox, state)
+
+
+def recorded(task_id: str) -> Claim:
+    """A claim on a call whose record the first begin writes."""
+    return Claim(home=HOME, task_id=task_id, rebuild=lambda: "{}")
+
+
+def test_what_is_to_be_done_is_done_and_its_value_sent_back(worker: Worker) -> None:
+    """In its turn between requests."""
+
+    def steps() -> Steps[list[Any]]:
+        first = yield Do(lambda: "written")
+        answer = yield OK
+        return [first, answer.data]
+
+    assert worker.perform(steps()) == ["written", {"ok": True}]
+
+
+def test_what_an_action_raises_is_raised_where_it_was_wanted(worker: Worker) -> None:
+    """The operation may go on, whatever it was; what it does not catch ends it as itself."""
+
+    def careful() -> Steps[str]:
+        try:
+            yield Do(lambda: 1 / 0)
+        except ZeroDivisionError:
+            return str((yield Do(lambda: "another way")))
+        return "never"
+
+    def careless() -> Steps[None]:
+        yield Do(lambda: 1 / 0)
+
+    assert worker.perform(careful()) == "another way"
+    with pytest.raises(ZeroDivisionError):
+        worker.perform(careless())
+
+
+def test_progress_is_shown_in_order(worker: Worker) -> None:
+    """As it was yielded."""
+
+    def steps() -> Steps[None]:
+        for done in range(3):
+            yield Progress(done=done, total=2)
+
+    worker.perform(steps())
+
+    assert [(each.done, each.total) for each in worker.progress] == [(0, 2), (1, 2), (2, 2)]
+
+
+def alone_with(inside: Worker | None, what: str = "mark") -> Steps[Any]:
+    """Alone in the fleet, and meanwhile another worker's attempt at the same."""
+    yield Alone(what)
+    if inside is None:
+        return "alone"
+    with pytest.raises(CallInFlight) as held:
+        inside.perform(alone_with(None, what))
+    return held.value
+
+
+def test_one_of_the_fleet_is_alone_and_the_others_wait(worker: Worker, another: Worker) -> None:
+    """Not made, so it costs no attempt; when the first has ended the next one follows at once."""
+    held = worker.perform(alone_with(another))
+
+    assert (held.provider, held.passing, held.waits) == (HOME, True, True)
+    assert held.wait > 0
+    assert another.perform(alone_with(None)) == "alone"
+
+
+def test_others_do_not_wait_for_another_thing(worker: Worker, another: Worker) -> None:
+    """Each name is its own."""
+
+    def steps() -> Steps[Any]:
+        yield Alone("mark a")
+        return another.perform(alone_with(None, "mark b"))
+
+    assert worker.perform(steps()) == "alone"
+
+
+def test_who_fails_is_alone_no_longer(worker: Worker, another: Worker) -> None:
+    """However the operation ends."""
+
+    def steps() -> Steps[None]:
+        yield Alone("mark")
+        yield Do(lambda: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        worker.perform(steps())
+
+    assert another.perform(alone_with(None)) == "alone"
+
+
+def test_who_was_killed_is_alone_for_its_seconds_and_no_longer(worker: Worker, another: Worker) -> None:
+    """Its lease runs out on Redis's clock."""
+    left = Performance(worker.pipeline, HOME, "op", Claim(), print)
+    left._done(Alone("mark", seconds=0.4))
+
+    with pytest.raises(CallInFlight):
+        another.perform(alone_with(None))
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            assert another.perform(alone_with(None)) == "alone"
+            break
+        except CallInFlight:
+            time.sleep(0.05)
+    else:
+        pytest.fail("it stayed alone")
+
+
+def test_another_providers_steps_are_alone_among_that_providers(worker: Worker, another: Worker) -> None:
+    """A composite and the provider's own operation exclude one another."""
+    other = another.gateway(OTHER).provider
+
+    def own() -> Steps[str]:
+        yield Alone("mark")
+        return "alone"
+
+    def composite() -> Steps[Any]:
+        yield from asking(other, own())
+        with pytest.raises(CallInFlight) as held:
+            Performance(another.pipeline, OTHER, "own", Claim(), print).of(own())
+        return held.value.provider
+
+    assert worker.perform(composite()) == OTHER
+
+
+def test_nobody_is_alone_without_redis(sandbox: Sandbox, state: Redis) -> None:
+    """It waits until Redis is back."""
+    cut_off = Worker(sandbox, state, client=connect("redis://127.0.0.1:1/0"))
+
+    with pytest.raises(StateUnavailable):
+        cut_off.perform(alone_with(None))
+
+
+def test_failures_are_counted_anew_from_what_is_safe(worker: Worker, state: Redis, sandbox: Sandbox) -> None:
+    """A call that failed twice before has all its attempts again, also in its record."""
+    claim = recorded("long")
+    records = keys(HOME).call("long")
+    worker.perform(iter_of(OK), claim)
+    state.hset(records, mapping={"attempt": 2, "first_failed_at": 1, "throttled_at": 1, "losses": 2})
+    claim.attempt, claim.first_failed_at = 2, 1.0
+    sandbox.control.fault(HOME, status=503, only="/fails")
+
+    def steps() -> Steps[None]:
+        yield OK
+        yield Safe()
+        yield Request(path="/fails")
+
+    with pytest.raises(ProviderUnavailable) as failed:
+        worker.perform(steps(), claim)
+
+    assert (failed.value.passing, claim.attempt) == (True, 0)
+    assert claim.retry_in is not None
+    assert state.hmget(records, "first_failed_at", "throttled_at", "losses") == [None, None, None]
+
+
+def test_without_being_safe_the_last_attempt_is_the_last(
+    worker: Worker, state: Redis, sandbox: Sandbox
+) -> None:
+    """What the test before stands against."""
+    claim = recorded("long")
+    worker.perform(iter_of(OK), claim)
+    state.hset(keys(HOME).call("long"), mapping={"attempt": 2})
+    sandbox.control.fault(HOME, status=503, only="/fails")
+
+    with pytest.raises(ProviderUnavailable) as failed:
+        worker.perform(iter_of(Request(path="/fails")), claim)
+
+    assert failed.value.passing is False
+
+
+def iter_of(request: Request) -> Steps[Any]:
+    """One request."""
+    return (yield request)
