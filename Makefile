@@ -86,7 +86,7 @@ bench: $(STAMP) ## Measure side by side and write bench/latest.json
 chaos: $(STAMP) ## Kill workers and Valkey while calls run, wait and submit (CHAOS=short for two minutes)
 	@$(BIN)/python -m pytest -m chaos tests/chaos
 ifneq ($(CHAOS),short)
-	@$(BIN)/python -m pytest -m chaos tests/acceptance/test_fault_points.py
+	@$(BIN)/python -m pytest -m chaos tests/acceptance/test_fault_points.py tests/acceptance/test_importing.py
 endif
 
 .PHONY: browser
