@@ -14,11 +14,10 @@ Read on  2026-11-21
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from tasks.email_address import EmailAddress, Recipients, email_address
-from tasks.sendgrid_mail import check_together, mail, receipt, tagged
+from tasks.sendgrid_mail import details, mail, receipt, tagged
 from tasks.texts import json_object, one_line, some_text
 from worker.choice import choice
 from worker.operation import Steps, operation
@@ -56,22 +55,7 @@ PROVIDER = Provider(
 )
 
 
-def _details(
-    to: list[str],
-    subject: str,  # noqa: ARG001
-    text: str | None = None,
-    html: str | None = None,
-    template_id: str | None = None,
-    template_data: Mapping[str, Any] | None = None,
-    *_: Any,
-    **__: Any,
-) -> Mapping[str, Any]:
-    """What may be seen of a mail from the start, when it is one."""
-    check_together(to, text, html, template_id, template_data)
-    return {"recipients": len(to)}
-
-
-@operation(PROVIDER, shown=("template_id",), submission=Submits(tag=tagged, details=_details))
+@operation(PROVIDER, shown=("template_id",), submission=Submits(tag=tagged, details=details))
 def send_email(
     to: Recipients,
     subject: Subject,

@@ -12,7 +12,7 @@ from worker.external_id import external_id
 from worker.request import Answer, Request
 from worker.submission import Accepted
 
-__all__ = ["MARK", "check_together", "mail", "receipt", "tagged"]
+__all__ = ["MARK", "details", "mail", "receipt", "tagged"]
 
 MARK = "narrows_submission_id"
 """The custom argument by which SendGrid's events say of which submission they speak."""
@@ -23,17 +23,20 @@ LARGEST = 20_000_000
 TAKEN, CHECKED = 202, 200
 
 
-def check_together(
+def details(
     to: Sequence[str],
-    text: str | None,
-    html: str | None,
-    template_id: str | None,
-    template_data: Mapping[str, Any] | None,
-) -> None:
-    """Nothing when these make a mail.
+    subject: str,  # noqa: ARG001 - as the operation's
+    text: str | None = None,
+    html: str | None = None,
+    template_id: str | None = None,
+    template_data: Mapping[str, Any] | None = None,
+    *_: Any,
+    **__: Any,
+) -> Mapping[str, Any]:
+    """What may be seen of a mail from the start.
 
     Raises:
-        ArgumentsInvalid: They do not, each by itself well as it is.
+        ArgumentsInvalid: These make none together, each by itself well as it is.
     """
     if not (text or html or template_id):
         raise ArgumentsInvalid("send_email: text: takes the mail's text, unless html or template_id is given")
@@ -44,6 +47,7 @@ def check_together(
             f"send_email: template_data: stands in each copy, in all of them {LARGEST} characters at most: "
             "write to fewer at once"
         )
+    return {"recipients": len(to)}
 
 
 def mail(

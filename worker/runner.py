@@ -293,7 +293,7 @@ class Runner:
         mark, now = _mark(headers.get("narrows")), time.time()
         replays = replays_of(mark)
         args, kwargs = self._engine.sealer.seal(task.name, args, kwargs)  # by bare name it came in clear
-        made = bool(getattr(why, "status", None)) or isinstance(why, CallFailed)
+        made = bool(getattr(why, "status", None)) or isinstance(why, CallFailed | CallInDoubt)
         letter = DeadLetter(
             id=claim.task_id,
             task=task.name,

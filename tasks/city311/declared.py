@@ -12,6 +12,7 @@ from tasks.city311.adapter import Base311Adapter
 from tasks.city311.doubt import resending
 from tasks.city311.envelopes import judge
 from tasks.city311.payload import ExternalId, payload_of
+from worker.errors import ResourceMissing
 from worker.operation import Steps, operation
 from worker.provider import Breaker, Provider, Quota, Rate, Retry
 from worker.submission import Accepted, IdempotencyKey, Submits
@@ -62,9 +63,15 @@ def city_tasks(
         return (yield from steps.submit(spoken(), payload))
 
     @operation(provider, shown=("external_id",))
-    def check_service_request(external_id: ExternalId) -> Steps[dict[str, Any]]:
-        """How it stands: ``{"external_id", "external_status", "agency", "closed", "updated_at"}``."""
-        return (yield from steps.check(spoken(), external_id))
+    def check_service_request(external_id: ExternalId) -> Steps[dict[str, Any] | None]:
+        """How it stands: ``{"external_id", "external_status", "agency", "closed", "updated_at"}``.
+
+        None when the city does not know it, or not yet: new numbers are found after a while.
+        """
+        try:
+            return (yield from steps.check(spoken(), external_id))
+        except ResourceMissing:
+            return None
 
     return CityTasks(
         provider=provider,

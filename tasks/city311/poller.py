@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from worker.errors import CallDeferred, CallError, CredentialsRefused, ProviderThrottled, ResourceMissing
+from worker.errors import CallDeferred, CallError, CredentialsRefused, ProviderThrottled
 from worker.keys import keys
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Poller:
     """One provider's open submissions, asked about in turn.
 
     Attributes:
-        check: ``check_service_request``, as a guarded call.
+        check: ``check_service_request``, as a guarded call; None is a number that is not known.
         announce: Hears of each change: the submission as it was, and its new status.
         longest: Seconds that a run takes at most.
         ended: ``done``; ``later``: the rest is another run's; ``held``: another run has the lease;
@@ -69,7 +69,7 @@ class Poller:
     state: Redis
     ledger: Ledger
     lease: Lease
-    check: Callable[[str], Mapping[str, Any]]
+    check: Callable[[str], Mapping[str, Any] | None]
     announce: Callable[[Submission, str], None]
     longest: float = LONGEST_RUN
     between: float = BETWEEN
@@ -132,9 +132,10 @@ class Poller:
         status, closed = None, False
         try:
             said = self._said(submission, deadline)
-            status, closed = str(said["external_status"]), bool(said["closed"])
-        except ResourceMissing:
-            logger.info("submission not found", extra=self._about(submission))
+            if said is None:
+                logger.info("submission not found", extra=self._about(submission))
+            else:
+                status, closed = str(said["external_status"]), bool(said["closed"])
         except CallError as why:
             self.failed += 1
             logger.warning("submission not checked", extra={**self._about(submission), "code": why.code})
@@ -144,8 +145,8 @@ class Poller:
             self.announce(submission, status)
         self.ledger.observed(submission.id, status, closed=closed)
 
-    def _said(self, submission: Submission, deadline: float) -> Mapping[str, Any]:
-        """What the provider says of it, once the call's turn has come."""
+    def _said(self, submission: Submission, deadline: float) -> Mapping[str, Any] | None:
+        """What the provider says of it, once the call's turn has come; None when it does not know it."""
         while True:
             try:
                 return self.check(submission.external_id or "")

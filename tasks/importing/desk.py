@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError
-
 from tasks.importing.pages import Row, changed_at, digest
 from worker.errors import CallInFlight, DuplicateDelivery, StateUnavailable
 from worker.keys import keys
@@ -201,6 +199,8 @@ def _checkpoint(flat: Sequence[bytes]) -> Checkpoint:
 
 @contextmanager
 def _reached() -> Iterator[None]:
+    from redis.exceptions import RedisError
+
     try:
         yield
     except RedisError as gone:

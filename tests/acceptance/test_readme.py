@@ -110,7 +110,7 @@ class Newcomer:
             env={**self._env, **variables},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -119,7 +119,7 @@ class Newcomer:
     def shown(self) -> str:
         """What ``make demo`` printed, once it has ended well."""
         assert self._demo is not None
-        out: str = self._demo.communicate(timeout=60)[0]
+        out: str = self._demo.communicate(timeout=120)[0]
         assert self._demo.returncode == 0, out
         return out
 

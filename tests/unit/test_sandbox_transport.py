@@ -172,14 +172,19 @@ def test_a_port_that_is_taken_is_reported_at_once(sandbox: Sandbox) -> None:
 
 
 def test_the_command_says_where_it_listens_and_ends_when_told(http: urllib3.PoolManager) -> None:
-    """``python -m tests.sandbox`` prints one line, serves, and takes SIGTERM as success."""
+    """``python -m tests.sandbox`` prints where, and the settings that lead there; SIGTERM is success."""
     command = [sys.executable, "-m", "tests.sandbox", "--port", "0", "--token", "secret"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         word, url = process.stdout.readline().split()
+        named, _, settings = process.stdout.readline().partition(" ")
         answer = http.request("GET", f"{url}/nyc_open_data/resource/erm2-nwe9.json?$limit=1")
         process.send_signal(signal.SIGTERM)
 
         assert (word, len(json.loads(answer.data))) == ("sandbox", 1)
         assert process.wait(timeout=10) == 0
         assert process.stdout.read() == ""
+    assert (named, json.loads(settings)["NARROWS_PROVIDERS__SPOTIFY__API_KEY"]) == (
+        "settings",
+        "sandbox:secret",
+    )
