@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from tasks.importing.pages import Row, changed_at, digest
 from worker.errors import CallInFlight, DuplicateDelivery, StateUnavailable
 from worker.keys import keys
-from worker.scripts import script
 
 if TYPE_CHECKING:
     from redis import Redis
+
+    from worker.scripts import Script
 
 __all__ = ["MOST_REMEMBERED", "Checkpoint", "Chunk", "Desk"]
 
@@ -139,7 +140,7 @@ class Desk:
         flat = [part for name in _PLANNED for part in (name, getattr(plan, name))]
         names = [self._here, self._mark, self._held]
         with _reached():
-            found = script("import_enter")(self._redis, names, [KEPT, self._id, HELD, *flat])
+            found = _script("import_enter")(self._redis, names, [KEPT, self._id, HELD, *flat])
         if found == b"held":
             raise CallInFlight("another import of this data set writes there just now", wait=HELD_PAUSE)
         return None if found == b"over" else _checkpoint(found)
@@ -168,7 +169,7 @@ class Desk:
         flat = [part for pair in fields.items() for part in pair]
         args = [at.run, KEPT, self._id, HELD, self._most, skipped, len(flat), *flat, *recent]
         with _reached():
-            forgotten = script("import_commit")(self._redis, [self._here, self._pending, self._held], args)
+            forgotten = _script("import_commit")(self._redis, [self._here, self._pending, self._held], args)
         if forgotten is None:
             raise DuplicateDelivery
         return replace(
@@ -189,7 +190,7 @@ class Desk:
         names = [self._here, self._pending, self._mark, self._delivered, self._held]
         args = [at.run, self._id, at.newest if self._id else ""]
         with _reached():
-            if not script("import_end")(self._redis, names, args):
+            if not _script("import_end")(self._redis, names, args):
                 raise DuplicateDelivery
 
 
@@ -205,3 +206,10 @@ def _reached() -> Iterator[None]:
         yield
     except RedisError as gone:
         raise StateUnavailable from gone
+
+
+def _script(name: str) -> Script:
+    """The script of that name; a producer that never imports loads no Redis client for it."""
+    from worker.scripts import script
+
+    return script(name)
