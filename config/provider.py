@@ -67,7 +67,8 @@ class ProviderSettings(BaseModel):
         quota_spent: What becomes of calls when the day's quota is spent: ``wait`` or ``fail``.
         cooldown: Seconds of pause after a throttled answer that names none, *max_cooldown* at most.
         max_body: Bytes of an answer, decompressed.
-        ca_file: The authorities to check its certificate against, where they are a company's own.
+        ca_file: The authorities to check its certificate against, and its token host's, where they are a
+            company's own. They take the place of the usual ones; a file may hold both.
         token_url: Where its credential buys a token, when that is another place than its module says.
         options: What else its module lets a deployment choose, by name (``docs/providers.md``).
     """

@@ -22,6 +22,7 @@ __all__ = [
     "bin_number",
     "borough",
     "compass",
+    "ending",
     "house_number",
     "plain_dashes",
     "street",
@@ -35,6 +36,10 @@ LONGEST, MOST_WORDS = 200, 16
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"))
 _HOUSE = re.compile(r"[0-9]{1,6}[0-9A-Z /½-]{0,14}")
 _ZIP = re.compile(r"([0-9]{5})(?:-[0-9]{4})?")
+_ENDING = re.compile(
+    rf"(?:[ ,]+({'|'.join(BOROUGHS)}))?(?:[ ,]+(?:NY|NEW YORK))*"
+    r"(?:[ ,]+([0-9]{5})(?:-[0-9]{4})?)?(?:[ ,]+USA)?$"
+)
 _BIN = re.compile(r"[1-5][0-9]{6}")
 _SHORT = {"MN": 1, "BX": 2, "BK": 3, "QN": 4, "SI": 5, "THE BRONX": 2, "BKLYN": 3, "STATENISLAND": 5}
 _NUMBERS = {**_SHORT, **{spelling: n for n, name in enumerate(BOROUGHS, 1) for spelling in (name, str(n))}}
@@ -102,6 +107,13 @@ def zip_code(value: Any) -> str:
     if match is None:
         raise ValueError('takes a zip of five digits as text, for example "11372"')
     return match[1]
+
+
+def ending(address: str) -> tuple[str | None, str | None]:
+    """The borough and the zip that an address in one line ends with, as far as it does."""
+    match = _ENDING.search(address.upper())
+    name, zip_code = match.groups() if match else (None, None)
+    return name and name.title(), zip_code
 
 
 def bbl_number(value: Any) -> str:

@@ -4,8 +4,10 @@ It asks one provider for rows and, where that is chosen, the storage service for
 part of either's module. ``tasks/importing`` says how it goes.
 
 Docs       https://dev.socrata.com/docs/paging.html  https://dev.socrata.com/docs/system-fields.html
-Unverified that pages by ``:id > '…'`` are quick on every data set, and that ``max(:updated_at)`` is;
-           a replica that is further behind than the overlap would make rows late by one import more
+Quirks     replicas answer, each as far behind as it says (X-SODA2-Secondary-Last-Modified): an import goes on
+           from where the one furthest behind was, for what that one did not show would never come
+Unverified that pages by ``:id > '…'`` are quick on every data set, and that ``max(:updated_at)`` is; that no
+           row changed after the moment up to which its replica says to know
 Read on    2026-11-21
 """
 
@@ -30,6 +32,9 @@ __all__ = ["import_dataset"]
 
 LONGEST_TURN = 60.0
 """Seconds that an import keeps a slot; a task's time limit leaves less where it is short."""
+
+NAMED = 100
+"""Characters of a sink's name that stand in the name of its watermark."""
 
 PATIENCE = 30.0
 """Seconds that the sink may take for a file."""
@@ -64,14 +69,14 @@ class StorageMarks:
         return (found.timestamp or "") if found else ""
 
     def move(self, moment: str) -> Steps[None]:
-        """Never back, as the service's own task has it."""
+        """Not back, as the service's own task has it."""
         yield from asking(storage.PROVIDER, storage.moved(self._source, moment))
 
 
 def _job(dataset: str, since: str | None, sink: str, kind: str) -> Job:
     """The import as this deployment and this task have it."""
     from config.storage import options
-    from tasks.importing.desk import Desk
+    from tasks.importing.desk import INLINE, Desk
     from tasks.importing.files import Files
     from worker.choice import choice
     from worker.engine import engine
@@ -85,20 +90,24 @@ def _job(dataset: str, since: str | None, sink: str, kind: str) -> Job:
         settings.import_to or "", options(said.get_secret_value()) if said else {}, patience=PATIENCE
     )
     task_id = _task_id()
-    import_id = task_id or uuid4().hex
-    target = f"{dataset} {place.place}/{name}" if since is None else ""
-    desk = Desk(engine().state, nyc_open_data.PROVIDER.name, task_id=import_id, target=target)
+    import_id = task_id or f"{INLINE}{uuid4().hex}"
+    home, whole = nyc_open_data.PROVIDER.name, f"{place.place}/{name}"
+    target = f"{dataset} {whole}" if since is None else ""
+    asked = f"{dataset} {whole} {since or ''} {kind}"  # which an edited letter changes, and not its id
+    desk = Desk(engine().state, home, task_id=import_id, asked=asked, target=target)
+    source = f"{home}:{dataset}:{name[:NAMED]}:{digest(whole)}"
     return Job(
-        provider=nyc_open_data.PROVIDER.name,
+        provider=home,
         dataset=dataset,
-        import_id=digest(import_id),
+        import_id=digest(f"{import_id} {asked}"),
         since=since,
         desk=desk,
         files=Files(place, name, kind=kind),
-        marks=_marks(chosen.option("watermarks"), desk, f"{nyc_open_data.PROVIDER.name}:{dataset}:{name}"),
+        marks=_marks(chosen.option("watermarks"), desk, source),
         overlap=chosen.option("import_overlap"),
         limit=chosen.option("import_rows"),
         turn=min(LONGEST_TURN, settings.task_time_limit * 0.4) if task_id else None,
+        others=lambda: engine().records(home).ahead(import_id),
     )
 
 

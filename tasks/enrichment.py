@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from tasks import lastfm, musicbrainz, spotify, spotify_track
 from tasks.lastfm_tags import Tag
-from tasks.music import Artist, Title
+from tasks.music import Artist, Title, same_name
 from tasks.musicbrainz_recordings import Recording
 from tasks.spotify_track import Track
 from tasks.spotify_words import query, words
@@ -26,7 +26,10 @@ from worker.steps import asking
 __all__ = ["EnrichedTrack", "enrich_track", "enriched"]
 
 FEW = 5
-"""Recordings asked for, of which the best is taken."""
+"""Recordings asked for, of which the best that fits is taken."""
+
+LEAST_SCORE = 80
+"""Of 100. Below it a search has found some of the words, elsewhere."""
 
 T = TypeVar("T")
 Source = dict[str, Any]
@@ -39,7 +42,8 @@ class EnrichedTrack:
     Attributes:
         title: As it was asked for; so is *artist*.
         spotify: The first that Spotify finds; None when it finds none, failed or was not asked.
-        musicbrainz: What MusicBrainz finds best, when Spotify has nothing to say; None otherwise.
+        musicbrainz: The best that MusicBrainz finds of that title and artist, with a score of at least
+            80 of 100, when Spotify has nothing to say; None otherwise.
         tags: What Last.fm's listeners call it, the most frequent first.
         sources: How each provider that was asked answered, by its name: ``{"from": "live" | "cache" |
             "stale", "age": seconds}``, or ``{"error": code}`` for one that failed.
@@ -83,7 +87,8 @@ def enriched(title: str, artist: str, *, keyed: Collection[str], limit: int) -> 
         track = yield from _part(spotify.PROVIDER, asked, _first(spotify_track.found), sources, failed)
     if track is None:
         asked = musicbrainz.search_request(title, artist, FEW)
-        recording = yield from _part(musicbrainz.PROVIDER, asked, _first(musicbrainz.found), sources, failed)
+        found = yield from _part(musicbrainz.PROVIDER, asked, musicbrainz.found, sources, failed)
+        recording = next((each for each in found or () if _fits(each, title, artist)), None)
     if lastfm.PROVIDER.name in keyed:
         asked = lastfm.tags_request(track=title, artist=artist)
         tags = yield from _part(lastfm.PROVIDER, asked, lastfm.found, sources, failed)
@@ -123,6 +128,13 @@ def _only(request: Request) -> Steps[Answer]:
 def _first(read: Callable[[Answer], Sequence[T]]) -> Callable[[Answer], T | None]:
     """The first of what *read* finds."""
     return lambda answer: next(iter(read(answer)), None)
+
+
+def _fits(found: Recording, title: str, artist: str) -> bool:
+    """Whether *found* is of that title, and of that artist, alone or among others."""
+    if (found.score or 0) < LEAST_SCORE or not same_name(found.title, title):
+        return False
+    return any(same_name(each, artist) for each in (found.artist or "", *(one.name for one in found.artists)))
 
 
 def _words(title: str, artist: str) -> str:

@@ -34,7 +34,7 @@ GATEWAY = Signs(words={"call volume quota": "throttled"}, statuses={404: "reject
 
 
 def judge(status: int, headers: Mapping[str, str], body: Any) -> Verdict | None:
-    """A 200 holds a place, or none (REJECTED, or a return code but 00 and 01); the gateway says the rest."""
+    """A 2xx holds a place, or none (REJECTED, or a return code but 00 and 01); the gateway says the rest."""
     return meaning(status, body) or GATEWAY(status, headers, body)
 
 
@@ -56,7 +56,7 @@ V2 = Provider(
     caching=Caching(memory=300.0, redis=86_400.0, stale_if_error=7 * 86_400.0),
     max_cooldown=86_400.0,  # a spent quota comes back within a day
     judge=judge,
-    waits=(r"in (\d+) seconds?", r"in (?:\d+\.)?(\d+):(\d\d):(\d\d)"),
+    waits=(r"in (\d+) seconds?", r"in (?:(\d+)\.)?(\d+):(\d\d):(\d\d)"),
     options={
         "fallback": Option(
             about="who answers what Geoclient does not find or refuses: mapbox (when it has a key) or none",

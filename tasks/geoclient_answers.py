@@ -20,6 +20,7 @@ from worker.errors import ResponseUnreadable
 __all__ = ["SOURCE", "geocoding", "meaning"]
 
 SOURCE = "geoclient"
+GOOD = 2
 WRAPPERS = ("address", "intersection", "bbl", "bin")
 TAKEN = ("00", "01")
 """Return codes of a place; the second comes with a warning."""
@@ -48,11 +49,11 @@ class _Said:
 
 
 def meaning(status: int, body: Any) -> Literal["empty", "unreadable"] | None:
-    """Whether a 200 holds a place (None), none, or nothing that can be read."""
-    if status != 200:  # noqa: PLR2004 - HTTP's own
+    """Whether a good answer holds a place (None), none, or nothing that can be read."""
+    if status // 100 != GOOD:
         return None
     try:
-        return None if any(each.match for each in _said(body)) else "empty"
+        return "empty" if geocoding(body).status == "not_found" else None
     except ResponseUnreadable:
         return "unreadable"
 
@@ -61,15 +62,16 @@ def geocoding(body: Any) -> Geocoding:
     """What *body* says of a place; a match that is only possible is never taken for one.
 
     Raises:
-        ResponseUnreadable: It is no answer of Geoclient's.
+        ResponseUnreadable: It is no answer of Geoclient's, or has a place with nothing in it.
     """
     said = _said(body)
-    certain = [each for each in said if each.match == "exact"]
+    places = list(dict.fromkeys(_place(each) for each in said if each.match))  # the same twice is one
+    certain = [place for place in places if place.confidence == "exact"]
     if len(certain) == 1:
-        return Geocoding(status="found", place=_place(certain[0]), source=SOURCE, note=certain[0].note)
-    candidates = list(dict.fromkeys(_place(each) for each in certain or said if each.match))
-    if candidates:
-        return Geocoding(status="ambiguous", candidates=candidates, source=SOURCE)
+        note = next(each.note for each in said if each.match == "exact")
+        return Geocoding(status="found", place=certain[0], source=SOURCE, note=note)
+    if places:
+        return Geocoding(status="ambiguous", candidates=certain or places, source=SOURCE)
     notes = [each.note for each in said if each.note]
     return Geocoding(status="not_found", source=SOURCE, note=notes[0] if notes else None)
 
@@ -100,8 +102,8 @@ def _result(result: Any) -> _Said:
 
 
 def _taken(response: Any) -> bool:
-    code = response.get("geosupportReturnCode") if isinstance(response, Mapping) else None
-    if not isinstance(code, str):
+    code = _text(response, "geosupportReturnCode") if isinstance(response, Mapping) else None
+    if code is None:
         raise ResponseUnreadable("geoclient: a place without Geosupport's return code", status=200)
     return code in TAKEN
 
@@ -110,11 +112,14 @@ def _place(said: _Said) -> Place:
     """The place; its lot and building only where the second return code vouches for them too."""
     told = said.response
     lot = told if told.get("geosupportReturnCode2", "00") in TAKEN else {}
-    borough, zip_code = _borough(told), _text(told, "zipCode", "leftSegmentZipCode")
+    street, borough, zip_code = _street(told), _borough(told), _text(told, "zipCode", "leftSegmentZipCode")
+    latitude, longitude = _point(told)
+    if not (street or latitude is not None or _lot(lot, "bbl")):
+        raise ResponseUnreadable("geoclient: a place without a street, a point or a lot", status=200)
     return Place(
-        address=", ".join(part for part in (_street(told), borough, zip_code and f"NY {zip_code}") if part),
-        latitude=_degrees(told, "latitude", 90.0),
-        longitude=_degrees(told, "longitude", 180.0),
+        address=", ".join(part for part in (street, borough, zip_code and f"NY {zip_code}") if part),
+        latitude=latitude,
+        longitude=longitude,
         borough=borough,
         zip=zip_code,
         bbl=_lot(lot, "bbl"),
@@ -156,12 +161,21 @@ def _building(told: Document) -> str | None:
         return None
 
 
+def _point(told: Document) -> tuple[float, float] | tuple[None, None]:
+    """Degrees north and east: of the address, or else of the middle of its lot; never one of each."""
+    for kind in ("", "InternalLabel"):
+        latitude = _degrees(told, f"latitude{kind}", 90.0)
+        longitude = _degrees(told, f"longitude{kind}", 180.0)
+        if latitude is not None and longitude is not None:
+            return latitude, longitude
+    return None, None
+
+
 def _degrees(told: Document, name: str, most: float) -> float | None:
-    """Of the address, or else of the middle of its lot."""
-    for value in (told.get(name), told.get(f"{name}InternalLabel")):
-        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= most:
-            return float(value)  # NaN is nowhere
-    return None
+    value = told.get(name)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if abs(value) <= most else None  # NaN is nowhere
 
 
 def _text(told: Document, *names: str) -> str | None:

@@ -3,9 +3,12 @@
 Docs     https://docs.mapbox.com/api/search/geocoding/ (version 6, forward)
 Limits   https://docs.mapbox.com/api/search/geocoding/#geocoding-restrictions-and-limits
          1000 calls a minute unless agreed otherwise; 10 a second are ours
+Kept     nothing at all unless the option ``permanent`` is true
 Quirks   longitude comes before latitude; an answer "may not be retained" unless it was asked for, and paid,
          as permanent: only those are kept; the best of bad matches comes first, so its confidence counts;
-         without a box, Broadway is anywhere; the token stands in the query
+         of a match of confidence "high" one part may have been put right: one that lies in another borough
+         or zip than the address names is only a candidate here; without a box, Broadway is anywhere; the
+         token stands in the query
 Unverified  the headers of a 429 (X-Rate-Limit-Reset, seconds since the epoch); every answer to a forward
          search: recorded are one batch of version 6 and many of version 5
 Read on  2026-11-21
@@ -37,7 +40,7 @@ SIGNS = Signs(statuses={404: "rejected"})
 
 
 def judge(status: int, headers: Mapping[str, str], body: Any) -> Verdict | None:
-    """A 200 without features is no match; one whose features have no point of version 6 is no answer."""
+    """A good answer without features is no match; one whose features have no point is none of version 6."""
     return meaning(status, body) or SIGNS(status, headers, body)
 
 
@@ -75,7 +78,7 @@ def geocode_mapbox(address: AddressText, limit: Limit = 5) -> Steps[Geocoding]:
 def located(address: str, here: Choice, limit: int = 5) -> Steps[Geocoding]:
     """The steps of :func:`geocode_mapbox`, for other operations too."""
     answer: Answer = yield request(address, limit, permanent=here.options["permanent"])
-    return geocoding(answer.data).aged(answer.source, answer.age)
+    return geocoding(answer.data, address).aged(answer.source, answer.age)
 
 
 def request(address: str, limit: int, *, permanent: bool) -> Request:

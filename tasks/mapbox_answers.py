@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from tasks.address import ending
 from tasks.bbl import BOROUGHS
 from tasks.place import Geocoding, Place
 from worker.errors import ResponseUnreadable
@@ -17,6 +18,7 @@ from worker.errors import ResponseUnreadable
 __all__ = ["SOURCE", "geocoding", "meaning"]
 
 SOURCE = "mapbox"
+GOOD = 2
 CERTAIN = ("exact", "high")
 """Confidences of a match: all that was asked for fits, or all but one small thing. The others are guesses."""
 
@@ -25,8 +27,8 @@ LONGEST = 300
 
 
 def meaning(status: int, body: Any) -> Literal["empty", "unreadable"] | None:
-    """Whether a 200 holds features (None), none, or nothing that can be read."""
-    if status != 200:  # noqa: PLR2004 - HTTP's own
+    """Whether a good answer holds features (None), none, or nothing that can be read."""
+    if status // 100 != GOOD:
         return None
     try:
         return "empty" if geocoding(body).status == "not_found" else None
@@ -34,8 +36,11 @@ def meaning(status: int, body: Any) -> Literal["empty", "unreadable"] | None:
         return "unreadable"
 
 
-def geocoding(body: Any) -> Geocoding:
+def geocoding(body: Any, asked: str = "") -> Geocoding:
     """What *body* says: a place where one match is certain, or else all matches as candidates.
+
+    None is certain that lies in another borough or zip than *asked* ends with, however sure Mapbox is: it
+    puts one part right by the others.
 
     Raises:
         ResponseUnreadable: It is no answer of version 6.
@@ -44,8 +49,9 @@ def geocoding(body: Any) -> Geocoding:
     if not isinstance(features, list):
         raise ResponseUnreadable("mapbox: an answer without features", status=200)
     places = [_place(each) for each in features]
+    where = ending(asked)
     for confidence in CERTAIN:
-        certain = [place for place in places if place.confidence == confidence]
+        certain = [each for each in places if each.confidence == confidence and _agrees(each, *where)]
         if len(certain) == 1:
             return Geocoding(status="found", place=certain[0], source=SOURCE)
         if certain:
@@ -56,17 +62,23 @@ def geocoding(body: Any) -> Geocoding:
 def _place(feature: Any) -> Place:
     told = _part(feature, "properties")
     point, context, match = _part(told, "coordinates"), _part(told, "context"), _part(told, "match_code")
-    if not point:
+    latitude, longitude = _degrees(point, "latitude", 90.0), _degrees(point, "longitude", 180.0)
+    if latitude is None or longitude is None:
         raise ResponseUnreadable("mapbox: a feature without coordinates of its own", status=200)
     parts = (_text(told, "name"), _text(told, "place_formatted"))
     return Place(
         address=_text(told, "full_address") or ", ".join(part for part in parts if part),
-        latitude=_degrees(point, "latitude", 90.0),
-        longitude=_degrees(point, "longitude", 180.0),
+        latitude=latitude,
+        longitude=longitude,
         borough=_borough(context),
         zip=_text(_part(context, "postcode"), "name"),
         confidence=_text(match, "confidence"),
     )
+
+
+def _agrees(place: Place, borough: str | None, zip_code: str | None) -> bool:
+    """Whether *place* may lie there; what is not known contradicts nothing."""
+    return place.borough in {None, borough or place.borough} and place.zip in {None, zip_code or place.zip}
 
 
 def _borough(context: Mapping[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""Moments as texts: always UTC, always written in one way, so that text order is time order."""
+"""Moments as texts, always in UTC: to the millisecond and in one way, so that text order is time order."""
 
 from __future__ import annotations
 
@@ -7,9 +7,20 @@ from typing import Annotated, Any
 
 from tasks.arguments import Parsed
 
-__all__ = ["Moment", "SomeMoment", "before", "moment", "read_moment"]
+__all__ = [
+    "Moment",
+    "SomeMoment",
+    "before",
+    "exact_moment",
+    "milliseconds",
+    "moment",
+    "of_milliseconds",
+    "read_moment",
+]
 
 WANTED = 'takes a moment in ISO 8601, for example "2026-01-31T08:30:00Z"; without a zone it is UTC'
+
+EPOCH, MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 
 
 def moment(value: Any) -> str:
@@ -20,14 +31,16 @@ def moment(value: Any) -> str:
     Raises:
         ValueError: It is none; the message says what is taken, and does not repeat it.
     """
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = value.isoformat()
-    try:
-        when = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        whole = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(WANTED) from None
-    return whole.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _written(_utc(value), "milliseconds")
+
+
+def exact_moment(value: Any) -> str:
+    """As :func:`moment`, but a moment between two milliseconds keeps its microseconds.
+
+    Such texts are not in the order of time.
+    """
+    when = _utc(value)
+    return _written(when, "microseconds" if when.microsecond % 1000 else "milliseconds")
 
 
 def some_moment(value: Any) -> str | None:
@@ -51,5 +64,29 @@ def before(text: str, seconds: float) -> str:
         return moment(datetime.min.replace(tzinfo=UTC))
 
 
-Moment = Annotated[str, Parsed(moment)]
+def _utc(value: Any) -> datetime:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = value.isoformat()
+    try:
+        when = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(WANTED) from None
+
+
+def _written(when: datetime, to: str) -> str:
+    return when.isoformat(timespec=to).replace("+00:00", "Z")
+
+
+def milliseconds(text: str) -> int:
+    """The moment *text* in milliseconds since the epoch."""
+    return (datetime.fromisoformat(text) - EPOCH) // MILLISECOND
+
+
+def of_milliseconds(since_epoch: int) -> str:
+    """The moment that :func:`milliseconds` says that of."""
+    return moment(EPOCH + since_epoch * MILLISECOND)
+
+
+Moment = Annotated[str, Parsed(exact_moment)]
 SomeMoment = Annotated[str | None, Parsed(some_moment)]

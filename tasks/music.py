@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from tasks.arguments import Parsed
 
-__all__ = ["Artist", "ArtistOrNone", "MBIDOrNone", "Title"]
+__all__ = ["Artist", "ArtistOrNone", "MBIDOrNone", "Title", "same_name"]
 
 LONGEST = 200
 """Characters: encoded twice over, a title and an artist still fit into a request's first line."""
@@ -41,6 +41,17 @@ def mbid(value: Any) -> str | None:
             'takes a MusicBrainz recording id, for example "bf7845cc-eac3-48a3-8b06-543b4b7ba117"'
         )
     return text
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two names are one, but for capitals, accents, blanks and punctuation."""
+    return _bare(one) == _bare(other)
+
+
+def _bare(text: str) -> str:
+    """Its letters and digits; all of it where there are none."""
+    folded = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(filter(str.isalnum, folded)) or folded
 
 
 def _or_none(parsed: Parsed) -> Parsed:

@@ -4,11 +4,12 @@ Docs     https://musicbrainz.org/doc/MusicBrainz_API
          https://musicbrainz.org/doc/MusicBrainz_API/Search
 Limits   https://musicbrainz.org/doc/MusicBrainz_API/Rate_Limiting
          one call per second and source address, so one for the whole fleet; no daily quota
+Kept     what a search found 1 d in Redis
 Quirks   throttling is answered 503, as an overload is, and above the rate every call is, not only those that
          are too many; a User-Agent that is blank or says nothing is refused with 403, so set NARROWS_CONTACT;
          one ISRC stands for several recordings; lengths and dates may be null, dates may be years; at most 25
          releases come with a recording; searches take Lucene's language, in which eighteen characters mean
-         something
+         something; a 404 speaks of a code only where it has MusicBrainz's own words
 Unverified  the headers of a 503, and any search as JSON: neither was ever recorded
 Read on  2026-11-21
 """
@@ -31,6 +32,9 @@ from worker.request import Answer, Request
 __all__ = ["PROVIDER", "found", "isrc_request", "lookup_isrc", "search_recording", "search_request"]
 
 GOOD, MISSING = 2, 404
+UNKNOWN = "Not Found"
+"""The error in the answer to a code that nobody knows; beside it stands where to find help."""
+
 DAY = 86_400.0
 SEARCH = Caching(memory=300.0, redis=DAY, stale_if_error=30 * DAY)
 """A search's answer changes with every edit; a code's seldom does."""
@@ -38,11 +42,16 @@ SEARCH = Caching(memory=300.0, redis=DAY, stale_if_error=30 * DAY)
 Limit = Annotated[int, whole_number(1, 100, example=25)]
 
 _SPECIAL = re.compile(r'[+\-&|!(){}\[\]^"~*?:\\/]')
-_SIGNS = Signs(statuses={404: "empty", 503: "throttled"})
+_SIGNS = Signs(statuses={404: "rejected", 503: "throttled"})
 
 
 def judge(status: int, headers: Mapping[str, str], body: Any) -> Verdict | None:
-    """What :data:`_SIGNS` say; an answer without what it promises is not to be kept for a month."""
+    """What :data:`_SIGNS` say; an answer without what it promises is not to be kept for a month.
+
+    A 404 speaks of a code in MusicBrainz's own words, or else of an address of ours that is wrong.
+    """
+    if status == MISSING and isinstance(body, dict) and body.get("error") == UNKNOWN and "help" in body:
+        return "empty"
     if status // 100 != GOOD:
         return _SIGNS(status, headers, body)
     try:
@@ -68,7 +77,8 @@ def lookup_isrc(isrc: ISRC) -> Steps[Recordings]:
 
     A code that MusicBrainz does not know has none.
     """
-    listed = found((yield isrc_request(isrc)))
+    answer: Answer = yield isrc_request(isrc)
+    listed = () if answer.status == MISSING else found(answer)
     return Recordings(isrc=isrc, recordings=listed, chosen=chosen(listed))
 
 
@@ -99,5 +109,9 @@ def escaped(text: str) -> str:
 
 
 def found(answer: Answer) -> tuple[Recording, ...]:
-    """The recordings in an answer; none in a 404."""
-    return () if answer.status == MISSING else recordings(answer.data)
+    """The recordings in an answer.
+
+    Raises:
+        ResponseUnreadable: It holds no list of them, as a 404 to a search does not.
+    """
+    return recordings(answer.data)

@@ -5,6 +5,7 @@ Docs     https://dev.socrata.com/docs/  https://data.cityofnewyork.us/d/3h2n-5cm
 Limits   https://dev.socrata.com/docs/app-tokens.html
          none published with an application token, a shared pool by address without;
          1000 calls in 60 s is our own politeness
+Kept     no page of an import
 Quirks   1000 rows unless asked for more; pages overlap without an order; a throttled answer names
          no wait; a bad token is refused where none would be served; 202 means "ask again"; some
          500s are for ever; numbers are text; absent columns are null (tasks/datasets.py for each)
@@ -24,7 +25,7 @@ from tasks.arguments import IsoDate, several, some_of, whole_number
 from tasks.bbl import BBL, BBLText
 from tasks.datasets import COMPLAINTS_311, DATASETS, DOB_VIOLATIONS, HPD_VIOLATIONS, PERMITS, Dataset
 from tasks.importing.options import OPTIONS
-from tasks.query import MOST, Query, Row, read
+from tasks.query import MOST, Query, Row, is_rows, read
 from worker.errors import CallError
 from worker.operation import Progress, Steps, operation
 from worker.provider import Auth, Breaker, Caching, Provider, Rate, Retry, Verdict
@@ -46,6 +47,7 @@ Limit = Annotated[int, whole_number(1, MOST, example=1000)]
 Report = dict[str, Any]
 
 ALL = tuple(DATASETS)
+GOOD = 2
 
 
 def judge(status: int, headers: Mapping[str, str], body: Any) -> Verdict | None:  # noqa: ARG001
@@ -54,7 +56,7 @@ def judge(status: int, headers: Mapping[str, str], body: Any) -> Verdict | None:
     match status, code:
         case 202, _:
             return "pending"
-        case 200, _ if not isinstance(body, list):
+        case _ if status // 100 == GOOD and not is_rows(body):
             return "unreadable"
         case ((401 | 403), _):
             return "credentials"

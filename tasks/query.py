@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from tasks import soql
 from tasks.bbl import BBL
@@ -18,7 +18,7 @@ from worker.errors import ResponseUnreadable
 from worker.operation import Steps
 from worker.request import Answer, Request
 
-__all__ = ["MOST", "Found", "Query", "Row", "read"]
+__all__ = ["MOST", "Found", "Query", "Row", "is_rows", "read"]
 
 MOST = 50_000
 """Records of one query. Beyond it the offset is slow, and the result too large for its reader."""
@@ -121,7 +121,12 @@ def _pages(query: Query, limit: int | None, *, fresh: bool) -> Steps[Found]:
     raise ResponseUnreadable(f"{query.dataset.name}: more than {MOST} records for one query")
 
 
+def is_rows(data: Any) -> TypeGuard[list[Row]]:
+    """Whether an answer's body is a list of records."""
+    return isinstance(data, list) and all(isinstance(row, dict) for row in data)
+
+
 def _rows(answer: Answer) -> list[Row]:
-    if not isinstance(answer.data, list) or not all(isinstance(row, dict) for row in answer.data):
+    if not is_rows(answer.data):
         raise ResponseUnreadable("the answer is not a list of records", status=answer.status)
     return answer.data

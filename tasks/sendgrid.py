@@ -47,6 +47,7 @@ PROVIDER = Provider(
     breaker=Breaker(failures=None, ratio=0.5, window=20),
     auth=Auth(header="Authorization", scheme="Bearer"),
     max_cooldown=86_400.0,  # until the next day's credits
+    too_long="wait",  # which others may have spent by then: a mail waits for the day on which it gets one
     judge=Signs(message="errors.message", words={"Maximum credits exceeded": "spent"}),
     options={
         "from_email": Option(about="whom mails are from: a sender that SendGrid knows", parse=email_address),

@@ -4,6 +4,7 @@ Docs     https://developer.spotify.com/documentation/web-api/reference/search  .
          https://developer.spotify.com/documentation/web-api/tutorials/client-credentials-flow
 Limits   https://developer.spotify.com/documentation/web-api/concepts/rate-limits
          so many calls in any 30 s, the number unpublished; 10 a second is our own politeness
+Kept     a track by its id 30 d in Redis
 Quirks   Retry-After may be hours, and asking meanwhile makes it longer; an app in development mode
          (February 2026) gets ten results of a search at most and fewer fields; the accounts host
          has error envelopes of its own; some failures are HTML; 404 is an answer to a long query
@@ -23,13 +24,14 @@ from tasks.spotify_track import Track
 from tasks.spotify_words import Limit, Market, OptionalText, Text, TrackId, limit, query
 from worker.auth import ClientCredentials
 from worker.choice import choice
-from worker.errors import ResourceMissing
+from worker.errors import ResourceMissing, ResponseUnreadable
 from worker.operation import Steps, operation
 from worker.provider import Breaker, Caching, Option, Provider, Rate, Signs, Verdict
 from worker.request import Request
 
 __all__ = ["PROVIDER", "Track", "get_track", "search_track"]
 
+GOOD, MISSING = 2, 404
 DAY = 86_400.0
 SIGNS = Signs(
     message="error.message",
@@ -38,14 +40,17 @@ SIGNS = Signs(
 
 
 def judge(status: int, headers: Mapping[str, str], body: Any) -> Verdict | None:
-    """What the status alone does not say: a 404 that is not the API's own is no word about a track."""
-    if status == 200:  # noqa: PLR2004
-        found = spotify_track.items(body)
-        if found is None:
-            return None if isinstance(body, dict) and "id" in body else "unreadable"
-        return None if found else "empty"
+    """What the status alone does not say: a 404 that is not the API's own is no word about a track.
+
+    An answer with anything in it that is no track is not to be kept for a month.
+    """
+    if status // 100 == GOOD:
+        try:
+            return "ok" if spotify_track.tracks(body) else "empty"
+        except ResponseUnreadable:
+            return "unreadable"
     own = isinstance(body, dict) and isinstance(body.get("error"), dict)
-    return "rejected" if status == 404 and not own else SIGNS(status, headers, body)  # noqa: PLR2004
+    return "rejected" if status == MISSING and not own else SIGNS(status, headers, body)
 
 
 PROVIDER = Provider(

@@ -11,7 +11,7 @@ from typing import Any
 from worker.errors import ResponseUnreadable
 from worker.request import Answer
 
-__all__ = ["Track", "found", "items", "track"]
+__all__ = ["Track", "found", "items", "track", "tracks"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +62,16 @@ def found(answer: Answer) -> list[Track]:
     if listed is None:
         raise ResponseUnreadable("spotify: a search's answer has no items", status=answer.status)
     return [track(each) for each in listed]
+
+
+def tracks(data: Any) -> list[Track]:
+    """The tracks in a search's answer, or the one that *data* is.
+
+    Raises:
+        ResponseUnreadable: One is none.
+    """
+    listed = items(data)
+    return [track(each) for each in ([data] if listed is None else listed)]
 
 
 def track(data: Any) -> Track:

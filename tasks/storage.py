@@ -4,7 +4,8 @@ Docs       none published: an internal service, known from its users' handbook (
 Limits     none; no quota
 Quirks     404 says that a source has no watermark yet, which is no failure
 Unverified the PUT (the handbook names no method), ``timestamp`` and ``error`` in the answer, the health path,
-           the Bearer key; nothing says that the service itself refuses an older timestamp
+           the Bearer key; nothing says that the service itself refuses an older timestamp, nor how late
+           it may still write one that it was sent: after a minute we take it for lost
 Read on    2026-11-21
 """
 
@@ -28,13 +29,10 @@ from worker.provider import Auth, Breaker, Provider, Timeouts
 from worker.request import Request
 from worker.steps import Alone
 
-__all__ = [
-    "PROVIDER",
-    "get_watermark",
-    "known",
-    "moved",
-    "update_watermark",
-]
+__all__ = ["PROVIDER", "get_watermark", "known", "moved", "update_watermark"]
+
+SETTLED = 60.0
+"""Seconds after which an update that was not answered has come or never will; four times its time limit."""
 
 PROVIDER = Provider(
     name="storage",
@@ -56,10 +54,11 @@ def get_watermark(source_id: SourceId) -> Steps[Watermark | None]:
 def update_watermark(
     source_id: SourceId, timestamp: Moment, status: Status = "success", error: ErrorText = None
 ) -> Steps[WatermarkUpdate]:
-    """Move the source's watermark to *timestamp*, never back; a naive timestamp is UTC.
+    """Move the source's watermark to *timestamp*, and not back; a naive timestamp is UTC.
 
     One caller at a time looks and writes, over the whole fleet, so a late retry finds the newer one and
-    keeps it. The same timestamp is written again only for another status or error.
+    keeps it. After an update that the service did not answer, all wait until it has come or is taken for
+    lost. The same timestamp is written again only for another status or error.
     """
     return (yield from moved(source_id, timestamp, status=status, error=error))
 
@@ -77,7 +76,7 @@ def moved(
     source_id: str, timestamp: str, *, status: str = "success", error: str | None = None
 ) -> Steps[WatermarkUpdate]:
     """The steps of :func:`update_watermark`."""
-    yield Alone(f"watermark:{source_id}")
+    yield Alone(f"watermark:{source_id}", seconds=SETTLED)
     there = yield from known(source_id)
     wanted = Watermark(source_id=source_id, timestamp=timestamp, status=status, error=error)
     if there is not None and there.timestamp is not None and not moves(there, wanted):

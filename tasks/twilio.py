@@ -9,7 +9,8 @@ Quirks   a form and not JSON; 201 says that a message is queued, not that it arr
          429 was not looked at and names no wait; after a 500 a message may have been sent. An API key's
          credential does not say whose account it is: OPTIONS__ACCOUNT_SID does
 Unverified  the meaning of all codes, which is from their documentation alone; that a new message is listed
-         within 150 s; that lists are the newest first (matters beyond 200 messages to one number)
+         within 150 s, from whom and with as many pictures as it was sent; that lists are the newest first
+         (matters beyond 200 messages to one number)
 Read on  2026-11-21
 """
 
@@ -20,7 +21,8 @@ from typing import Annotated, Any
 from tasks.phone_number import PhoneNumber, Sender, sender
 from tasks.texts import some_text
 from tasks.twilio_doubt import verify
-from tasks.twilio_message import account_sid, message, path_of, receipt, service_sid
+from tasks.twilio_likeness import Sent
+from tasks.twilio_message import account_sid, message, receipt, service_sid
 from tasks.web_address import WebAddress
 from worker.auth import Basic
 from worker.choice import choice
@@ -41,7 +43,7 @@ PROVIDER = Provider(
     rate=Rate(calls=1, burst=1),
     breaker=Breaker(failures=None, ratio=0.5, window=20),
     timeouts=Timeouts(read=30.0, total=35.0),  # it answers within 26 s
-    auth=Basic(),
+    auth=Basic(account="account_sid"),
     judge=Signs(
         at="code",
         codes={
@@ -65,10 +67,19 @@ PROVIDER = Provider(
 )
 
 
-def _verify(known: Submission, to: str, body: str, *_: Any, **__: Any) -> Steps[Accepted | None]:
+def _verify(
+    known: Submission,
+    to: str,
+    body: str,
+    media_url: str | None = None,
+    from_number: str | None = None,
+    *_: Any,
+    **__: Any,
+) -> Steps[Accepted | None]:
     """The message that Twilio made of *known*; None when it has none that could be it."""
-    path, within = path_of(choice(PROVIDER)), PROVIDER.timeouts.total
-    return (yield from verify(known, to, body, path=path, within=within))
+    asked = message(choice(PROVIDER), to, body, media_url, from_number)
+    sent = Sent.of(asked.form or {}, named=from_number is not None)
+    return (yield from verify(known, to, sent, path=asked.path, within=PROVIDER.timeouts.total))
 
 
 @operation(PROVIDER, submission=Submits(resend="verify", verify=_verify, after=AFTER))
@@ -83,7 +94,8 @@ def send_sms(
 
     Taken is not delivered. Of a message that may or may not have been taken Twilio is asked, and where its
     list leaves that unclear for a day, a person decides. A number that does not want to be written to is
-    remembered, and no message to it leaves.
+    remembered, and no message to it leaves. Send by ``delay``: what is called like a function is in no
+    ledger, so its message may pass for one in doubt that says the same.
     """
     answer = yield message(choice(PROVIDER), to, body, media_url, from_number)
     return receipt(answer)

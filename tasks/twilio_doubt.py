@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from tasks import twilio_search as search
+from tasks.twilio_likeness import Sent, chosen
 from worker.errors import ResponseUnreadable, StateUnavailable
 from worker.operation import Steps
 from worker.steps import Do
@@ -22,14 +23,14 @@ HOLD = 600.0
 
 
 def verify(
-    known: Submission, to: str, body: str, *, path: str, within: float, hold: float = HOLD
+    known: Submission, to: str, sent: Sent, *, path: str, within: float, hold: float = HOLD
 ) -> Steps[Accepted | None]:
     """What Twilio made of *known*; None when it has nothing that could be it.
 
     Args:
         known: As the ledger remembers it.
-        to: As it was sent, as is *body*.
-        body: Of the message.
+        to: Whom it went to.
+        sent: The message.
         path: Where the account's messages are.
         within: Seconds from when it was sent until Twilio had answered or never did.
         hold: See ``HOLD``.
@@ -42,7 +43,7 @@ def verify(
     if not found:
         return None
     taken: set[str] = yield Do(partial(_taken, known, [each.sid for each in found], earliest - search.SKEW))
-    one = search.chosen([each for each in found if each.sid not in taken], body, latest)
+    one = chosen([each for each in found if each.sid not in taken], sent, latest)
     if one is None:
         return None
     yield Do(partial(_take, known.provider, one.sid, hold))

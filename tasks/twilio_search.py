@@ -1,13 +1,9 @@
-"""Which of an account's messages is the one that we sent and heard nothing of.
-
-Twilio takes no id of ours and gives none back, so a message is known by whom it went to, what it says, and
-when it was made. That is no proof: another program of the same account may have sent the very same. Whatever
-is less sure than this, such as two of them, stays in doubt.
-"""
+"""The messages that an account sent to a number, as Twilio lists them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -18,7 +14,7 @@ from worker.errors import ResponseUnreadable
 from worker.operation import Steps
 from worker.request import Request
 
-__all__ = ["SKEW", "Message", "chosen", "outbound", "since"]
+__all__ = ["SKEW", "Message", "outbound", "since"]
 
 SKEW = 60.0
 """Seconds by which Twilio's clock and Redis's may differ."""
@@ -28,11 +24,20 @@ PAGE, MOST_PAGES = 200, 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One that the account sent over the API. *made* is in seconds since the epoch, None when unreadable."""
+    """One that the account sent over the API; what is unreadable is None.
+
+    Attributes:
+        made: When, in seconds since the epoch.
+        sender: Whom it is from; not known yet where a *service* has not chosen that.
+        pictures: How many there are.
+    """
 
     sid: str
     body: str
     made: float | None
+    sender: str | None = None
+    service: str | None = None
+    pictures: int | None = None
     status: str | None = None
 
 
@@ -72,30 +77,15 @@ def outbound(data: Any) -> Iterator[Message]:
         if not isinstance(sid, str):
             raise ResponseUnreadable("twilio listed a message without a sid")
         if each.get("direction") == "outbound-api":
-            body, status = each.get("body"), each.get("status")
             yield Message(
                 sid=sid,
-                body=body if isinstance(body, str) else "",
+                body=_text(each.get("body")) or "",
                 made=_moment(each.get("date_created")),
-                status=status if isinstance(status, str) else None,
+                sender=_text(each.get("from")),
+                service=_text(each.get("messaging_service_sid")),
+                pictures=_count(each.get("num_media")),
+                status=_text(each.get("status")),
             )
-
-
-def chosen(free: Sequence[Message], body: str, until: float) -> Message | None:
-    """The one of *free*, which are nobody else's, that says *body*; None when it cannot be among them.
-
-    Raises:
-        ResponseUnreadable: More than one may be it, or one may be it under a text that Twilio changed.
-    """
-    same = [each for each in free if each.body.split() == body.split()]
-    near = [each for each in free if each.made is None or each.made <= until]
-    if not same and not near:
-        return None
-    if len(same) == 1 and same[0] in near:
-        return same[0]
-    raise ResponseUnreadable(
-        f"twilio has {len(same)} messages of that text and {len(near)} of that time: which it is is unclear"
-    )
 
 
 def _next(data: Any, path: str) -> Mapping[str, str] | None:
@@ -111,6 +101,15 @@ def _next(data: Any, path: str) -> Mapping[str, str] | None:
     if parts.scheme or parts.netloc or parts.path != path:
         raise ResponseUnreadable("twilio's next page is in another place")
     return params
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _count(value: Any) -> int | None:
+    """The number in a text of few digits."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}", value) else None
 
 
 def _moment(text: Any) -> float | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 from tasks.arguments import Parsed
-from tasks.moments import read_moment
+from tasks.moments import exact_moment
 from worker.errors import ResponseUnreadable
 from worker.request import Answer
 
@@ -87,9 +88,10 @@ def read_watermark(source_id: str, answer: Answer) -> Watermark:
     if not isinstance(data, dict) or not isinstance(status := data.get("status"), str):
         raise ResponseUnreadable("the answer is no watermark", status=answer.status)
     said, error = data.get("timestamp"), data.get("error")
-    timestamp = read_moment(said)
-    if said is not None and timestamp is None:
-        raise ResponseUnreadable("the watermark's timestamp is no moment", status=answer.status)
+    try:
+        timestamp = None if said is None else exact_moment(said)
+    except ValueError:
+        raise ResponseUnreadable("the watermark's timestamp is no moment", status=answer.status) from None
     text = error if isinstance(error, str) else None
     return Watermark(source_id=source_id, timestamp=timestamp, status=status, error=text)
 
@@ -98,4 +100,8 @@ def moves(there: Watermark, wanted: Watermark) -> bool:
     """Whether *wanted* is later, or says something else of the same moment."""
     if there.timestamp == wanted.timestamp:
         return (there.status, there.error) != (wanted.status, wanted.error)
-    return there.timestamp is None or str(wanted.timestamp) > there.timestamp
+    return there.timestamp is None or _at(wanted) > _at(there)
+
+
+def _at(mark: Watermark) -> datetime:
+    return datetime.fromisoformat(str(mark.timestamp))

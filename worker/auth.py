@@ -54,8 +54,14 @@ class Auth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basic:
-    """``Authorization: Basic``, of ``user:password``."""
+    """``Authorization: Basic``, of ``user:password``.
 
+    Attributes:
+        account: The option for the account that paths name. While it is not set they name the credential's
+            user, so that all credentials have to be of one.
+    """
+
+    account: str = ""
     required: bool = True
 
 
@@ -109,14 +115,19 @@ class ClientCredentials:
     refused: tuple[int, ...] = (401,)
     required: bool = True
 
+    def __post_init__(self) -> None:
+        """Refuse what would not be sent."""
+        _whole(self.url)
+
     def request(self, path: str, credential: str) -> Request:
-        """As the RFC has it."""
-        from urllib.parse import parse_qsl
+        """As the RFC has it: each part of the credential is encoded as in a form before both are joined."""
+        from urllib.parse import parse_qsl, quote_plus
 
         from authlib.oauth2.rfc6749.parameters import prepare_token_request
 
+        headers = basic(":".join(map(quote_plus, parts_of(credential))))
         form = dict(parse_qsl(prepare_token_request("client_credentials", scope=self.scope)))
-        return Request(path=path, method="POST", form=form, headers=basic(credential), pure=True)
+        return Request(path=path, method="POST", form=form, headers=headers, pure=True)
 
     def grant(self, data: Any) -> TokenGrant:
         """``access_token`` and ``expires_in``; an hour when it does not say (RFC 6749, 5.1)."""
@@ -146,6 +157,10 @@ class Login:
     scheme: str = ""
     refused: tuple[int, ...] = (401, 403)
     required: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what would not be sent."""
+        _whole(self.url)
 
     def request(self, path: str, credential: str) -> Request:
         """The body is never logged, as no body is."""
@@ -179,6 +194,11 @@ def basic(credential: str) -> dict[str, str]:
 
     parts_of(credential)
     return {"Authorization": f"Basic {b64encode(credential.encode()).decode('ascii')}"}
+
+
+def _whole(url: str) -> None:
+    if "?" in url or "#" in url:
+        raise ValueError("a token's url is an address or a path; a query or a fragment would not be sent")
 
 
 def _granted(data: Any, at: str, seconds: float) -> TokenGrant:

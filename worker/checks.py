@@ -11,6 +11,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from config.masking import masked
+from worker.errors import ConfigurationError
 
 __all__ = ["Ailment", "Finding", "Question", "ask_all", "explained"]
 
@@ -74,6 +75,8 @@ def ask_all(questions: Mapping[str, Question], *, within: float) -> list[Finding
 
 def explained(why: BaseException) -> str:
     """What happened in one line; foreign words only from Redis, the broker and the system, and masked."""
+    if isinstance(why, ConfigurationError):
+        return str(why)  # names the variable and never its value
     kind = type(why).__name__
     if not isinstance(why, (RedisError, OperationalError, OSError)):
         return kind

@@ -5,7 +5,7 @@ Settings are read once for each process, so an operation that asks here does no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,8 @@ class Choice:
         contract: Which of its published interfaces is spoken.
         keyed: It can be called: it has a credential, or needs none.
         options: What was chosen, or else is the default, by the option's name; None was not chosen.
-        user: The first part of a Basic credential, which is no secret; "" without one.
+        user: The first part of a Basic credential, which is no secret; "" without one, and where several
+            credentials differ in it, of which the gate chooses another for each call.
     """
 
     provider: str
@@ -76,8 +77,25 @@ def chosen(provider: Provider, settings: ProviderSettings | None) -> Choice:
         contract=provider.contract,
         keyed=not needs or bool(credentials),
         options=options,
-        user=_user(credentials[0]) if credentials and isinstance(provider.auth, Basic) else "",
+        user=_user_of_all(provider, credentials, options),
     )
+
+
+def _user_of_all(provider: Provider, credentials: Sequence[str], options: Mapping[str, Any]) -> str:
+    """The user of all Basic *credentials*; "" without one, or where each may have its own.
+
+    Raises:
+        ConfigurationError: They differ in it, and paths would name one of them.
+    """
+    if not isinstance(provider.auth, Basic):
+        return ""
+    users = {_user(each) for each in credentials}
+    account = provider.auth.account
+    if len(users) > 1 and account and not options[account]:
+        several = f"NARROWS_PROVIDERS__{provider.name.upper()}__API_KEYS"
+        name = variable(provider.name, account)
+        raise ConfigurationError(f"{several}: all have to be of one account, or {name} has to name it")
+    return users.pop() if len(users) == 1 else ""
 
 
 def _user(credential: str) -> str:

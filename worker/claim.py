@@ -139,7 +139,8 @@ class Claim:
     def plan(self, why: CallFailed, policy: RetryPolicy) -> None:
         """Decide whether *why* is worth another attempt; the error says so in ``passing``.
 
-        A throttled call was not looked at: it costs no attempt, and the pause is the provider's.
+        A throttled call was not looked at: it costs no attempt, and the pause is the provider's. Nor does
+        what the error has patience for.
         """
         self.planned = why
         if isinstance(why, ProviderThrottled):

@@ -9,6 +9,7 @@ from config import urls
 from config.celery import BEAT_PREFIX
 from worker import pins, registry
 from worker.checks import Ailment, Finding, ask_all
+from worker.clients import open_clients, trusted
 from worker.durability import remembers
 from worker.fleet import fleet
 from worker.overrides import overridden
@@ -161,9 +162,14 @@ def _beat(engine: Engine) -> Iterator[Finding]:
 
 
 def _provider(settings: Settings, name: str) -> Iterator[Finding]:
-    """Its address, and whether it has what it needs to be let in, unless nothing of it is set."""
+    """Its address, and whether it has what it needs to be let in, unless nothing of it is set.
+
+    Raises:
+        ConfigurationError: No call could be made so.
+    """
     own = settings.providers.get(name)
     provider = overridden(registry.provider(name), own)
+    open_clients(provider, own)
     label, at = f"provider {name}", mask_url(provider.base_url)
     keys, cure = len(own.credentials) if own else 0, ""
     if provider.auth is None:
@@ -191,9 +197,8 @@ def _live(settings: Settings, name: str) -> Iterator[Finding]:
 
     own = settings.providers.get(name)
     url = overridden(registry.provider(name), own).base_url
-    verify = own is None or own.verify_tls is not False
     try:
-        answer = requests.head(url, timeout=(3.05, 4.0), allow_redirects=False, verify=verify)
+        answer = requests.head(url, timeout=(3.05, 4.0), allow_redirects=False, verify=trusted(name, own))
     except requests.RequestException as why:
         raise Ailment(f"does not answer: {type(why).__name__}", f"is {mask_url(url)} right?") from None
     took = answer.elapsed.total_seconds() * 1000

@@ -8,6 +8,7 @@ from redis.exceptions import ResponseError
 
 from worker import registry
 from worker.checks import Finding
+from worker.errors import ConfigurationError
 from worker.overrides import overridden
 from worker.submissions import submitters
 
@@ -50,7 +51,10 @@ def _appendfsync(redis: Redis) -> str:
 
 
 def _served(settings: Settings, name: str) -> bool:
-    """Whether this deployment can be let in at a provider."""
+    """Whether this deployment can be let in at a provider; it cannot where its settings are wrong."""
     own = settings.providers.get(name)
-    auth = overridden(registry.provider(name), own).auth
+    try:
+        auth = overridden(registry.provider(name), own).auth
+    except ConfigurationError:  # a finding of its own
+        return False
     return auth is None or not auth.required or bool(own and own.credentials)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from worker import registry
 from worker.bulkhead import Bulkhead
+from worker.errors import ConfigurationError
 from worker.outbox import Outbox
 from worker.overrides import overridden
 from worker.record import Records
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from worker.cache.cache import Cache
     from worker.deadletters import DeadLetters
+    from worker.gate import Gate
     from worker.gateway import Gateway
     from worker.ledger import Ledger
     from worker.metrics.metrics import Metrics
@@ -155,6 +157,15 @@ class Engine:
             )
             gateway = self._gateways.setdefault(name, gateway)
         return gateway
+
+    def gate(self, name: str) -> Gate:
+        """The gate of the provider of that name, also where its settings let nobody through."""
+        try:
+            return self.gateway(name).gate
+        except ConfigurationError:
+            from worker.gate import Gate
+
+            return Gate(self.line, registry.provider(name), outbox=self.outbox)
 
     def records(self, name: str) -> Records:
         """The records of the calls of the provider of that name."""

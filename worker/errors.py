@@ -21,11 +21,11 @@ dead letters and log lines.
           RateLimitError
             BucketEmpty, CredentialsAside, OthersFirst, ProviderCooling, QuotaSpent
         CallFailed         made, and may work later          -> back off, one attempt used
-          ProviderThrottled (ThrottledTooLong), ProviderUnavailable
+          ProviderThrottled (ThrottledTooLong), ProviderUnavailable, SinkFailed
         CallInDoubt        a POST may or may not have arrived -> verify, never blindly resend
         CallRejected       asking again cannot help          -> dead letter
           ArgumentsInvalid, CredentialsRefused (TokenExpired), RecipientSuppressed, RequestInvalid,
-          ResourceMissing, ResponseUnreadable, WorkerLost
+          ResourceMissing, ResponseUnreadable (ResponseTooLarge), WorkerLost
 
 EnqueueFailed is also kombu's OperationalError, ArgumentsInvalid and SealBroken its EncodeError: callers of
 ``delay`` know those, and Celery's tracer fails a task properly when a next step raises them.
@@ -73,8 +73,10 @@ __all__ = [
     "RecordGone",
     "RequestInvalid",
     "ResourceMissing",
+    "ResponseTooLarge",
     "ResponseUnreadable",
     "SealBroken",
+    "SinkFailed",
     "StateUnavailable",
     "SubmissionKnown",
     "ThrottledTooLong",
@@ -255,7 +257,11 @@ class CallFailed(CallError):
     Attributes:
         status: The HTTP status, or None when no answer came.
         retry_after: Seconds the provider asked us to wait, or None.
+        patience: Seconds for which it is tried again without an attempt used, because nothing is wrong with
+            the call; None for what uses one.
     """
+
+    patience: float | None = None
 
     def __init__(
         self, message: str = "", *, status: int | None = None, retry_after: float | None = None
@@ -279,6 +285,13 @@ class ThrottledTooLong(ProviderThrottled):
 
 class ProviderUnavailable(CallFailed):
     """The provider did not answer, or answered with a server error."""
+
+
+class SinkFailed(CallFailed):
+    """The place that is written to did not take a file."""
+
+    code = "sink_failed"
+    patience = 6 * 3600.0
 
 
 class CallInDoubt(CallError):
@@ -336,6 +349,10 @@ class ResourceMissing(CallRejected):
 
 class ResponseUnreadable(CallRejected):
     """The answer is not what the provider's contract says."""
+
+
+class ResponseTooLarge(ResponseUnreadable):
+    """The answer is longer than we read; less may be asked for at once."""
 
 
 class WorkerLost(CallRejected):

@@ -201,7 +201,10 @@ class Gate:
         return _text(reply[0])
 
     def forgive(self, claim: Claim) -> None:
-        """Forget since when the claim's call fails or is throttled, and workers that it lost; one round trip.
+        """Forget how often and since when the claim's call failed, was throttled or lost its worker.
+
+        Its place in line, too: it has had its turn, and would come back before all who wait for one. One
+        round trip.
 
         Raises:
             StateUnavailable: Redis does not answer.
@@ -209,7 +212,7 @@ class Gate:
         if not claim.token or claim.keys is None:
             return
         try:
-            fields = ("first_failed_at", "throttled_at", "losses")
+            fields = ("attempt", "backoff", "first_failed_at", "throttled_at", "losses", "place")
             self.redis.execute_command("HDEL", claim.keys.call(claim.task_id), *fields)
         except RedisError as gone:
             raise StateUnavailable from gone

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from worker.auth import Auth, Basic, Pair
 from worker.breaker import FleetBreaker
+from worker.clients import open_clients
 from worker.gate import Gate
-from worker.http.client import HttpClient
-from worker.http.origin import environment_proxy
-from worker.http.wire import USER_AGENT
 from worker.keys import keys
 from worker.overrides import kept_for, overridden
-from worker.provider import Provider, Signs
 from worker.request import Answer
 from worker.retry import RetryPolicy
 from worker.spare import Spare
@@ -29,24 +23,14 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from config.settings import ProviderSettings
-    from worker.auth import TokenAuth
     from worker.cache.cache import Cache, Entry
+    from worker.http.client import HttpClient
     from worker.outbox import Outbox
-    from worker.provider import Caching
+    from worker.provider import Caching, Provider
     from worker.request import Request
     from worker.stores import Commands
 
 __all__ = ["Gateway", "open_gateway", "replayed"]
-
-KEYS = (Auth, Basic, Pair)
-"""Credentials that go with each request themselves."""
-
-TOKEN_SIGNS = Signs(statuses={400: "credentials", 401: "credentials", 403: "credentials"})
-"""Who sells no token refuses the credential: what was asked is always the same (RFC 6749, 5.2)."""
-
-TOKEN_BODY = 64 * 1024
-TOKEN_WITHIN = 10.0
-"""Bytes and seconds of an exchange with a token host; calls wait for it in their slots."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,25 +116,24 @@ def open_gateway(  # noqa: PLR0913 - the composition of one provider
     provider = overridden(provider, settings)
     credentials = settings.credentials if settings else ()
     gate = Gate(line, provider, credentials=credentials, outbox=outbox)
-    client = partial(
-        HttpClient,
-        timeouts=provider.timeouts,
-        verify=_verified(settings),
-        user_agent=f"{USER_AGENT} ({contact})" if contact else USER_AGENT,
-    )
+    clients = open_clients(provider, settings, contact=contact)
     tokens = None
-    if credentials and provider.auth is not None and not isinstance(provider.auth, KEYS):
-        tokens = _tokens(provider, provider.auth, credentials, client, line, bought)
+    if host := clients.token_host:
+        tokens = Tokens(
+            provider.name,
+            host.auth,
+            host.path,
+            host.http.send,
+            credentials,
+            line,
+            keys(provider.name),
+            within=host.within,
+            bought=bought,
+        )
     return Gateway(
         provider=provider,
         gate=gate,
-        http=client(
-            provider,
-            base_url=provider.base_url,
-            credential=credentials[0] if credentials else None,
-            others=credentials[1:],
-            proxy=environment_proxy(provider.base_url),
-        ),
+        http=clients.http,
         cache=cache,
         breaker=FleetBreaker(gate, redis, listeners),
         retry=RetryPolicy(provider.retry),
@@ -158,39 +141,4 @@ def open_gateway(  # noqa: PLR0913 - the composition of one provider
         tokens=tokens,
         suppressed=Suppressed(line, gate.keys),
         spare=Spare(provider.rate, fleet) if provider.fails_open else None,
-    )
-
-
-def _verified(settings: ProviderSettings | None) -> bool | str:
-    """Whether certificates are checked, or the file of authorities that they are checked against."""
-    if settings is None or settings.verify_tls is False:
-        return settings is None
-    return str(settings.ca_file) if settings.ca_file else True
-
-
-def _tokens(
-    provider: Provider,
-    auth: TokenAuth,
-    credentials: tuple[str, ...],
-    client: Callable[..., HttpClient],
-    line: Commands,
-    bought: Callable[[str], None],
-) -> Tokens:
-    """What buys access tokens with the provider's credentials, at its own host or another."""
-    parts = urlsplit(auth.url)
-    host = f"{parts.scheme}://{parts.netloc}" if parts.netloc else provider.base_url
-    limits = replace(provider.timeouts, total=min(provider.timeouts.total, TOKEN_WITHIN))
-    shop = Provider(name=provider.name, base_url=host, judge=TOKEN_SIGNS, max_body=TOKEN_BODY)
-    known = ":".join(credentials)  # goes with no question by itself; no error repeats a part of it
-    http = client(shop, base_url=host, credential=known, proxy=environment_proxy(host), timeouts=limits)
-    return Tokens(
-        provider.name,
-        auth,
-        parts.path,
-        http.send,
-        credentials,
-        line,
-        keys(provider.name),
-        within=limits.total,
-        bought=bought,
     )

@@ -38,14 +38,19 @@ integer milliseconds since the epoch on Redis's own clock. Expiry only collects 
     narrows:{p}:cache:<print>       string  an answer (see worker/cache/), cache Redis     fresh + stale time
     narrows:{p}:token:<print>       string  an access token, sealed under its credential   as long as it
     narrows:{p}:token:<print>:asking  string  who asks for one just now                    its lease
-    narrows:{p}:token:<print>:failed  string  why there is none, as JSON                   some seconds
+    narrows:{p}:token:<print>:failed  string  why there is none, as JSON                   2 s, or as long as
+                                                                                           its seller says
+    narrows:{p}:token:<print>:anew  string  1: the last was refused, so this must hold     a minute, or the
+                                                                                           token's life
     narrows:{p}:alone:<print>       string  the one call that may do this just now         its lease
     narrows:{p}:import:<print>      hash    how far one import is (see                     30 days after its
                                             worker/lua/import_enter.lua)                   last word
-    narrows:{p}:import:<print>:rows set     digests of its rows that the next may meet     until it ends
-    narrows:{p}:imported:<print>    string  where the next import of a data set into a     for good
-                                            sink goes on, ISO 8601 in UTC
-    narrows:{p}:imported:<print>:rows  set  digests of rows that it may meet again         for good
+    narrows:{p}:import:<print>:rows zset    digest of its rows that later ones may meet    until it ends
+                                            -> when the row changed
+    narrows:{p}:imported:<print>    hash    what the imports of a data set into a sink     for good
+                                            came to (see worker/lua/import_end.lua)
+    narrows:{p}:imported:<print>:rows  zset  digest of rows that the next may meet again   for good
+                                            -> when the row changed
     narrows:{p}:imported:<print>:by  string  the import that goes on from there just now   10 min after its
                                                                                            last word
     narrows:{p}:suppressed          zset    digest of a recipient -> since when            for good
@@ -156,12 +161,12 @@ class Keys:
         """Who does *what* just now, which one call of the fleet does at a time."""
         return f"{self._prefix}alone:{digest(what)}"
 
-    def importing(self, task_id: str) -> str:
+    def importing(self, import_id: str) -> str:
         """How far one import is."""
-        return f"{self._prefix}import:{digest(task_id)}"
+        return f"{self._prefix}import:{digest(import_id)}"
 
     def imported(self, target: str) -> str:
-        """Where the next import goes on that writes the same data to the same place."""
+        """What the imports came to that write the same data to the same place."""
         return f"{self._prefix}imported:{digest(target)}"
 
     def cached(self, fingerprint: str) -> str:

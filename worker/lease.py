@@ -24,9 +24,13 @@ class Lease:
         """Whether it is ours, from now on for its whole time again. Ask before each step; one round trip."""
         return self._said(self._ms)
 
+    def renew(self) -> bool:
+        """Whether it is still ours, without a break; then for its whole time again. One round trip."""
+        return self._said(self._ms, only="1")
+
     def drop(self) -> None:
         """Give it back; nothing when it is another's by now. One round trip."""
         self._said(0)
 
-    def _said(self, ms: int) -> bool:
-        return bool(script("lease")(self._redis, [self._key], [self._token, ms]))
+    def _said(self, ms: int, only: str = "") -> bool:
+        return bool(script("lease")(self._redis, [self._key], [self._token, ms, only]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from worker.errors import (
@@ -10,7 +12,9 @@ from worker.errors import (
     CallRejected,
     CredentialsRefused,
     ProviderThrottled,
+    RecipientSuppressed,
     ResponseUnreadable,
+    StateUnavailable,
     ThrottledTooLong,
     TokenExpired,
 )
@@ -21,10 +25,13 @@ if TYPE_CHECKING:
 
     from worker.claim import Claim
     from worker.gate import Report
+    from worker.gateway import Gateway
     from worker.http.retry_after import Headroom
     from worker.provider import Provider
+    from worker.request import Request
+    from worker.tokens import Token
 
-__all__ = ["FORBIDDEN", "believed", "noted"]
+__all__ = ["FORBIDDEN", "believed", "learnt", "noted"]
 
 FORBIDDEN = 403
 
@@ -89,3 +96,19 @@ def _paused(why: ProviderThrottled, asked: float, report: Report, claim: Claim) 
     )
     paused.sent = why.sent
     return paused
+
+
+def learnt(
+    why: CallError, gateway: Gateway, request: Request, report: Report, token: Token | None
+) -> CallError:
+    """*why*, or news of a token that ended; what it says of a recipient is remembered."""
+    if isinstance(why, RecipientSuppressed) and request.recipient and gateway.suppressed:
+        with suppress(StateUnavailable):  # the provider will say it again
+            gateway.suppressed.add(request.recipient, now=time.time())
+    if not (token and gateway.tokens and isinstance(why, CredentialsRefused)):
+        return why
+    if not gateway.tokens.renews(report.credential, token, why):
+        return why
+    expired = TokenExpired(str(why), status=why.status)
+    expired.sent = why.sent
+    return expired

@@ -21,20 +21,17 @@ from worker.errors import (
     CallInDoubt,
     CredentialsAside,
     CredentialsRefused,
-    ProviderThrottled,
-    ProviderUnavailable,
     QuotaSpent,
     RecipientSuppressed,
     RecordGone,
-    ResponseUnreadable,
     StateUnavailable,
     TokenExpired,
-    UnexpectedError,
 )
 from worker.gate import Report
 from worker.gateway import replayed
-from worker.outcome import FORBIDDEN, believed, noted
-from worker.submission import Submits
+from worker.outcome import FORBIDDEN, believed, learnt, noted
+from worker.patience import crowded, patience_of
+from worker.sending import in_time, may_have_acted, stock, submitted, token_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,20 +42,14 @@ if TYPE_CHECKING:
     from worker.gateway import Gateway
     from worker.provider import Provider
     from worker.request import Answer, Request
-    from worker.tokens import Token
     from worker.watcher import Watcher
 
 __all__ = ["Pipeline"]
 
 logger = logging.getLogger("narrows")
 
-LEAST_TURN, MOST_TURN = 30.0, 90.0
-"""Seconds that a task waits in its slot for its next call at most: a provider of one call a second, lowered
-to a twentieth; and what leaves room in a task's time limit."""
-
-
-RELEASED = 1.0
-"""The same for a call whose turn had come, as ``lua/begin.lua`` has it for one that it claims itself."""
+LATE = 0.25
+"""Seconds after its moment at which a call may still leave: more, and others of a busy provider meet it."""
 
 
 class Pipeline:
@@ -87,7 +78,8 @@ class Pipeline:
         if request.recipient:
             self._reachable(gateway, request)
         if not request.repeatable and claim.task_id:
-            request = _submitted(request, claim)
+            request = submitted(request, claim)
+            stock(gateway)
         known = None if claim.anew else gateway.recall(request)
         if known is not None and known.fresh and _new_enough(known, request, claim):
             self._watcher.cache_hit(gateway.provider.name, known.tier)
@@ -111,17 +103,35 @@ class Pipeline:
         self, gateway: Gateway, request: Request, known: Entry | None, claim: Claim, operation: str
     ) -> Answer:
         """What the provider says, asked with another credential or token when it refuses one."""
+        found = self._with_token(gateway, request, claim)
         for _ in gateway.gate.limits * (2 if gateway.tokens else 1):
+            if found is not None:
+                return found
             try:
                 return self._exchange(gateway, request, known, claim, operation)
             except TokenExpired:
-                claim.again = claim.again or claim.sending
-                found = self._admit(gateway, request, claim)
+                found = self._with_token(gateway, request, claim, anew=True)
             except CredentialsRefused as why:
                 found = self._with_another(gateway, request, claim, why)
-            if found is not None:
-                return found
-        return self._exchange(gateway, request, known, claim, operation)
+        return found or self._exchange(gateway, request, known, claim, operation)
+
+    def _with_token(
+        self, gateway: Gateway, request: Request, claim: Claim, *, anew: bool = False
+    ) -> Answer | None:
+        """As :meth:`_admit`, once there is a token, for a call whose moment passed while one was bought.
+
+        All that waited for the same token would leave together otherwise. Why there is none is heard again by
+        the exchange, which notes it.
+        """
+        if gateway.tokens is None:
+            return None
+        number, started = claim.report.credential if claim.report else 0, time.monotonic()
+        with suppress(CallError, StateUnavailable):
+            gateway.tokens.held(number)
+        if not anew and time.monotonic() - started < LATE:
+            return None
+        claim.again = claim.again or claim.sending
+        return self._admit(gateway, request, claim)
 
     @staticmethod
     def _reachable(gateway: Gateway, request: Request) -> None:
@@ -175,9 +185,9 @@ class Pipeline:
             why = deferred(decision, gateway.provider.name)
             if not isinstance(why, CallDeferred):
                 raise why
-            pause = None if _crowded(claim) else inline_pause(decision, left)
+            pause = None if crowded(claim) else inline_pause(decision, left)
             if pause is None:
-                raise self._held_back(gateway.provider, why)
+                raise self._held_back(gateway.provider, why, claim)
             self._sleep(pause)
             left -= pause
             known = gateway.recall(request) if decision.word == "in_flight" else None
@@ -196,8 +206,10 @@ class Pipeline:
         self._sleep(wait)
         return True
 
-    def _held_back(self, provider: Provider, why: CallDeferred) -> CallDeferred:
+    def _held_back(self, provider: Provider, why: CallDeferred, claim: Claim) -> CallDeferred:
         """*why*, told to whoever watches, and whether the task is to wait for it."""
+        if not claim.task_id:  # nobody waits for a call without a task, so who can do without it should
+            why.passing = False
         if isinstance(why, QuotaSpent) and provider.quota is not None:
             why.waits = provider.quota.spent == "wait"
         self._watcher.deferred(provider.name, why.reason, why.wait)
@@ -211,8 +223,8 @@ class Pipeline:
             claim,
             flight=flight,
             lease=claim.lease,
-            patience=max(patience, _patience(claim, gateway.provider)),
-            crowded=_crowded(claim),
+            patience=max(patience, patience_of(claim, gateway.provider)),
+            crowded=crowded(claim),
             sends=sends,
         )
         decision, report = ask()
@@ -233,10 +245,10 @@ class Pipeline:
         try:
             extra = {"If-None-Match": known.etag} if known is not None and known.etag else {}
             if gateway.tokens is not None:
-                token = gateway.tokens.held(report.credential)
+                token = token_for(gateway.tokens, report.credential, request)
                 extra = {**extra, **gateway.tokens.headers(token)}
             if not request.repeatable:
-                _in_time(claim, gateway.provider)
+                in_time(claim, gateway.provider)
             answer = gateway.http.send(request, extra_headers=extra, credential=report.credential)
             report.headroom = believed(answer.headers, gateway.provider)
             if answer.status == 304 and known is not None:  # noqa: PLR2004
@@ -244,11 +256,11 @@ class Pipeline:
             report.outcome, status = "success", "success"
             claim.taken = claim.taken or not request.repeatable
         except CallError as why:
-            why = noted(_learnt(why, gateway, request, report, token), report, claim)
+            why = noted(learnt(why, gateway, request, report, token), report, claim)
             status = why.code
             if isinstance(why, CredentialsRefused) and not isinstance(why, TokenExpired):
                 self._watcher.credentials_refused(gateway.provider.name, report.credential + 1)
-            if not request.repeatable and _may_have_acted(why, claim):
+            if not request.repeatable and may_have_acted(why, claim):
                 raise CallInDoubt(f"{gateway.provider.name}: it may have been acted on ({why})") from None
             if isinstance(why, CallFailed):
                 claim.plan(why, gateway.retry)
@@ -272,69 +284,6 @@ class Pipeline:
                 moved(report.gate.finish(report, claim)[0])
 
 
-def _learnt(
-    why: CallError, gateway: Gateway, request: Request, report: Report, token: Token | None
-) -> CallError:
-    """*why*, or news of a token that ended; what it says of a recipient is remembered."""
-    if isinstance(why, RecipientSuppressed) and request.recipient and gateway.suppressed:
-        gateway.suppressed.add(request.recipient, now=time.time())
-    if not (token and gateway.tokens and isinstance(why, CredentialsRefused)):
-        return why
-    if not gateway.tokens.renews(report.credential, token, why):
-        return why
-    expired = TokenExpired(str(why), status=why.status)
-    expired.sent = why.sent
-    return expired
-
-
-def _patience(claim: Claim, provider: Provider) -> float:
-    """Seconds that the call waits in its slot whatever the deployment would have it wait."""
-    if claim.begun:
-        return _turn(provider)
-    return RELEASED if claim.released else 0.0
-
-
-def _turn(provider: Provider) -> float:
-    """Seconds within which the next turn of a task that has begun comes, also at a rate that was lowered.
-
-    Parked, it would make its first call again and spend that turn on it, for ever where turns are rarer
-    than its patience.
-    """
-    between = 1 / provider.rate.per_second if provider.rate else 0.0
-    return min(max(LEAST_TURN, 2 * between), MOST_TURN)
-
-
-def _crowded(claim: Claim) -> bool:
-    """Whether the call has to leave for want of a slot; a task that has begun keeps the one it has."""
-    return not claim.begun and claim.crowded()
-
-
 def _new_enough(known: Entry, request: Request, claim: Claim) -> bool:
     """A request that wants it fresh takes what was fetched since its call was enqueued."""
     return not request.fresh or (claim.created_at > 0 and known.stored_at >= claim.created_at)
-
-
-def _submitted(request: Request, claim: Claim) -> Request:
-    """*request* as it goes out, with the submission's id where its provider is to see that."""
-    claim.submits = claim.submits or Submits()
-    if claim.sending:
-        raise UnexpectedError("an operation submits once: what comes after needs a task of its own")
-    return claim.submits.tag(request, claim.task_id)
-
-
-def _in_time(claim: Claim, provider: Provider) -> None:
-    """Nothing while the claim must still be ours; others take over from a process that stood still."""
-    if claim.task_id and time.monotonic() > claim.leaves_at + claim.lease / 2:
-        raise ProviderUnavailable(f"{provider.name} was not asked: this worker stood still for too long")
-
-
-def _may_have_acted(why: CallError, claim: Claim) -> bool:
-    """Whether the provider may have done what it was asked, and would do it again.
-
-    A throttled request was not looked at. What cannot be read may be a receipt.
-    """
-    if not why.sent or isinstance(why, ProviderThrottled):
-        return False
-    if isinstance(why, CallFailed):
-        return claim.submits is None or claim.submits.resend != "idempotent"
-    return isinstance(why, ResponseUnreadable)

@@ -203,7 +203,7 @@ class Provider:
         judge: ``(status, headers, parsed body) -> Verdict | None`` for what the status does
             not say; asked before the status is believed. :class:`Signs` is one that is data.
         waits: Patterns for a throttled answer's message, where the wait stands in words: one group of
-            seconds, or three of hours, minutes and seconds.
+            seconds, or three of hours, minutes and seconds, or one of days before them.
         options: What an operation lets a deployment choose, by name; see :mod:`worker.choice`.
         fails_open: Without the state Redis it is asked all the same, at this process's share of its rate.
         health: A path that answers well when the provider is; production does not start without it.

@@ -36,6 +36,9 @@ take without the provider's time being wasted. Each call waits for its moment in
 
 RELEASED_AT_ONCE = 50
 
+FEW_QUEUED = 50
+"""Published calls of which it is looked at whether one goes before another."""
+
 BATCH = 200
 """Calls of each kind that one sweep takes, so that no script holds Redis for long."""
 
@@ -231,6 +234,18 @@ class Records:
         """The record's fields as text, empty when there is none."""
         fields: Any = self._redis.hgetall(self.keys.call(task_id))
         return {name.decode(): value.decode() for name, value in fields.items()}
+
+    def ahead(self, task_id: str) -> bool:
+        """Whether calls wait whose lane goes before that of this one. One round trip.
+
+        Raises:
+            StateUnavailable: Redis does not answer.
+        """
+        names = [self.keys.queued, self.keys.lot, self.keys.call(task_id)]
+        try:
+            return bool(script("ahead")(self._line, names, [self.keys.call(""), FEW_QUEUED]))
+        except RedisError as gone:
+            raise StateUnavailable from gone
 
     def release(self, gate: Gate, worker: str, slots: int) -> Release:
         """The calls whose turn has come, taken so that no other worker takes them too. One round trip.

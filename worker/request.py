@@ -51,6 +51,11 @@ class Request:
         """Whether sending it twice does what sending it once does (RFC 9110, 9.2.2), or changes nothing."""
         return self.pure or self.method in {"GET", "HEAD", "PUT", "DELETE"}
 
+    @property
+    def acts(self) -> bool:
+        """Whether it changes something there."""
+        return not self.pure and self.method not in {"GET", "HEAD"}
+
     def __repr__(self) -> str:
         """The method and path; parameters may hold what callers keep private."""
         return f"<Request {self.method} {self.path}>"

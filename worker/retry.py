@@ -50,7 +50,7 @@ class RetryPolicy:
             declared.within
         )
         self._retry = tenacity.retry_if_exception_type(CallFailed)
-        self._wait = wait_decorrelated(declared.first, declared.most, uniform)
+        self._first, self._most, self._uniform = declared.first, declared.most, uniform
 
     def backoff(self, why: BaseException, *, attempt: int, elapsed: float, last: float) -> float | None:
         """Seconds until the next attempt, or None when there is to be none.
@@ -61,7 +61,8 @@ class RetryPolicy:
             elapsed: Seconds since the first of them failed.
             last: The last back-off in seconds; 0.0 before the first.
 
-        A ``Retry-After`` longer than the back-off wins.
+        A ``Retry-After`` longer than the back-off wins. What uses no attempt is tried for as long as its own
+        patience lasts, with waits of up to a fiftieth of that.
         """
         state = tenacity.RetryCallState(None, None, (), {})  # type: ignore[arg-type]
         state.attempt_number = attempt
@@ -69,6 +70,10 @@ class RetryPolicy:
         state.upcoming_sleep = last
         state.outcome = tenacity.Future(attempt)
         state.outcome.set_exception(why)
-        if not self._retry(state) or self._stop(state):
+        patience = getattr(why, "patience", None)
+        stop = self._stop if patience is None else tenacity.stop_after_delay(patience)
+        if not self._retry(state) or stop(state):
             return None
-        return max(self._wait(state), getattr(why, "retry_after", None) or 0.0)
+        most = max(self._most, (patience or 0.0) / 50)
+        wait = wait_decorrelated(self._first, most, self._uniform)
+        return max(wait(state), getattr(why, "retry_after", None) or 0.0)

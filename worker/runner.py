@@ -235,7 +235,7 @@ class Runner:
                 submission=now_is,
             )
         elif isinstance(why, CallFailed) and not isinstance(why, ProviderThrottled):
-            attempt = claim.attempt + 1
+            attempt = claim.attempt + (why.patience is None)
             fate = self._finish(
                 claim,
                 "retry",
@@ -323,9 +323,10 @@ class Runner:
 
     def _finish(self, claim: Claim, fate: Any, **details: Any) -> str:
         report, claim.report = claim.report, None
-        gateway = self._engine.gateway(report.gate.provider.name if report else claim.home)
-        moved, became = gateway.gate.finish(report, claim, fate, **details)
-        gateway.breaker.moved(moved)
+        gate = report.gate if report else self._engine.gate(claim.home)
+        moved, became = gate.finish(report, claim, fate, **details)
+        if moved:
+            self._engine.gateway(gate.provider.name).breaker.moved(moved)
         return became
 
 

@@ -22,7 +22,6 @@ from worker import registry
 from worker.engine import engine
 from worker.errors import ConfigurationError, NotReady
 from worker.health import unwell
-from worker.overrides import overridden
 from worker.revocation import forget_revoked
 
 __all__ = ["Observatory", "Preflight", "Sweeper"]
@@ -41,8 +40,8 @@ class Preflight(bootsteps.Step):
         except SettingsError as wrong:
             raise ConfigurationError(str(wrong)) from None
         engine().sealer  # noqa: B018 - whose making refuses to seal a task that there is not
-        for name, chosen in settings.providers.items():
-            overridden(registry.provider(name), chosen)  # an unknown contract is refused here, and not later
+        for name in settings.providers:
+            engine().gateway(name)  # a contract, an option or a credential that is none is refused here
         if settings.in_production:
             self._refuse_weak_ground(parent)
 

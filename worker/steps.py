@@ -42,7 +42,8 @@ class Alone:
     """From here to its end, this operation is the only one of the fleet that does *what*, or it waits.
 
     Attributes:
-        seconds: For which others wait when its worker dies; longer than what follows takes.
+        seconds: For which others wait when its worker dies, or when nobody knows whether something that it
+            asked for is still to be done; longer than what follows takes.
         provider: Whose *what* it is; "" is the provider whose operation it is.
     """
 

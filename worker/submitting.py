@@ -26,6 +26,7 @@ from worker.errors import (
     DuplicateDelivery,
     ProviderThrottled,
     ProviderUnavailable,
+    RecipientSuppressed,
     RecordGone,
     ResponseUnreadable,
     StateUnavailable,
@@ -256,7 +257,8 @@ def state_after(why: BaseException, claim: Claim) -> str:
     if isinstance(why, CallInDoubt):
         return "in_doubt"
     if not claim.sending:
-        return "queued" if claim.again else ""
+        unsent = "queued" if claim.again else ""
+        return "rejected" if isinstance(why, RecipientSuppressed) else unsent
     if claim.taken:
         return "in_doubt"
     if isinstance(why, CallFailed) and why.sent and not isinstance(why, ProviderThrottled):

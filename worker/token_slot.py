@@ -42,7 +42,7 @@ class Token:
 
     Attributes:
         since: When it was bought; *until* it is good.
-        anew: It was bought because the one before was refused.
+        anew: It was bought because the one before was refused; see :meth:`Slot.settling`.
         sealed: As it lies in Redis.
     """
 
@@ -105,6 +105,11 @@ class Slot:
         return f"{self.key}:asking"
 
     @property
+    def anew(self) -> str:
+        """Of the time in which a token that was bought for a refusal must hold."""
+        return f"{self.key}:anew"
+
+    @property
     def failed(self) -> str:
         """Of the reason why there is none."""
         return f"{self.key}:failed"
@@ -128,10 +133,13 @@ class Slot:
             return None
 
     def write(self, redis: Commands, token: Token, now: float) -> Token:
-        """*token*, which the fleet has now."""
+        """*token*, which the fleet has now; one that was bought for a refusal has to hold from here on."""
+        ms = max(1000, round((token.until - now) * 1000))
         told = {"text": token.text, "since": token.since, "until": token.until, "anew": token.anew}
         sealed = self._seal.encrypt(json.dumps(told).encode())
-        redis.execute_command("SET", self.key, sealed, "PX", max(1000, round((token.until - now) * 1000)))
+        if token.anew:
+            redis.execute_command("SET", self.anew, 1, "PX", min(ms, round(SETTLED * 1000)))
+        redis.execute_command("SET", self.key, sealed, "PX", ms)
         return replace(token, sealed=sealed)
 
     def forget(self, redis: Commands, token: Token) -> None:
@@ -142,3 +150,10 @@ class Slot:
     def refused(self, redis: Commands) -> bool:
         """Whether the last token was refused, so that the next one is bought for that."""
         return bool(redis.execute_command("GET", self.key) == REFUSED)
+
+    def settling(self, redis: Commands) -> bool:
+        """Whether the last token that was bought for a refusal is so new that it may not be refused as well.
+
+        By Redis's clock alone: a buyer's may be minutes from that of whoever hears the next refusal.
+        """
+        return bool(redis.execute_command("EXISTS", self.anew))

@@ -29,7 +29,7 @@ from worker.errors import (
     StateUnavailable,
 )
 from worker.lease import Lease
-from worker.token_slot import SETTLED, Slot, Token
+from worker.token_slot import Slot, Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,8 +54,7 @@ LOOK_AGAIN = 1.0
 """Seconds between two looks whether another call has renewed a token that is near its end."""
 
 _FAILURES: Mapping[str, type[CallError]] = {
-    kind.__name__: kind
-    for kind in (CredentialsRefused, ProviderThrottled, ProviderUnavailable, ResponseUnreadable)
+    kind.__name__: kind for kind in (CredentialsRefused, ProviderThrottled, ProviderUnavailable)
 }
 
 
@@ -127,7 +126,7 @@ class Tokens:
             if known is not None and known.text != token.text:
                 slot.keep(known)  # somebody else has heard the same, and bought another
                 return True
-            if token.anew and self._clock() < token.since + SETTLED:
+            if token.anew and slot.settling(self._redis):
                 return False
             slot.forget(self._redis, token)
         except RedisError as gone:
@@ -164,7 +163,7 @@ class Tokens:
             failure = self._failure(slot)  # or could not
             if failure is not None:
                 raise failure
-            return slot.keep(self._buy(slot))
+            return slot.keep(self._buy(slot, usable))
         except CallError:
             if usable is None:
                 raise
@@ -172,12 +171,12 @@ class Tokens:
         finally:
             lease.drop()
 
-    def _buy(self, slot: Slot) -> Token:
+    def _buy(self, slot: Slot, usable: Token | None) -> Token:
         try:
             text, seconds = self._asked(slot.credential)
         except CallError as why:
             self._bought(why.code)
-            self._note(slot, why)
+            self._note(slot, why, usable)
             raise
         self._bought("success")
         now = self._clock()
@@ -185,17 +184,22 @@ class Tokens:
         return slot.write(self._redis, token, now)
 
     def _asked(self, credential: str) -> TokenGrant:
-        """What the token host grants; where it has no such page, nothing is said of the credential."""
+        """What the token host grants.
+
+        Nonsense from there is no answer of the provider's, and may be over in a moment: calls wait for it.
+        """
         try:
             answer = self._send(self._auth.request(self._path, credential))
             return self._auth.grant(answer.data)
-        except (RequestInvalid, ResourceMissing) as why:
-            raise ResponseUnreadable(
-                f"{why}: no access token is to be had there", status=why.status
-            ) from None
+        except (RequestInvalid, ResourceMissing, ResponseUnreadable) as why:
+            said = f"{self._provider}: its token host gives no token: {why}"
+            raise ProviderUnavailable(said, status=why.status) from None
 
-    def _note(self, slot: Slot, why: CallError) -> None:
-        """Tell those who wait for the same token that there is none."""
+    def _note(self, slot: Slot, why: CallError, usable: Token | None) -> None:
+        """Tell those who want the same token that there is none, for as long as the token host says.
+
+        Not beyond the end of the one that is *usable*; without one calls pause for that long by themselves.
+        """
         kind = type(why).__name__
         wait = getattr(why, "retry_after", None)
         told = {
@@ -204,7 +208,8 @@ class Tokens:
             "status": getattr(why, "status", None),
             "wait": wait,
         }
-        ms = round(1000 * max(FAILED_FOR, min(wait or 0.0, self._within)))
+        most = usable.until - self._clock() if usable else self._within
+        ms = round(1000 * max(FAILED_FOR, min(wait or 0.0, most)))
         self._redis.execute_command("SET", slot.failed, json.dumps(told), "PX", ms)
 
     def _failure(self, slot: Slot) -> CallError | None:

@@ -1,18 +1,21 @@
 """What Redis knows of an import: how far it is, and which rows of the overlap were delivered.
 
 Each run that enters gets a number, and only the latest may write: a worker that stood still while another
-took its task over finds so at its next word, and is dropped.
+took its task over finds so at its next word, and is dropped. Of several imports that went on from the same
+watermark one counts, the first to end; so whoever seems to be gone may be passed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from tasks.importing.checkpoint import MOVING, PLANNED, Checkpoint, Chunk, Standing
 from tasks.importing.pages import Row, changed_at, digest
+from tasks.moments import milliseconds
 from worker.errors import CallInFlight, DuplicateDelivery, StateUnavailable
 from worker.keys import keys
 
@@ -21,80 +24,23 @@ if TYPE_CHECKING:
 
     from worker.scripts import Script
 
-__all__ = ["MOST_REMEMBERED", "Checkpoint", "Chunk", "Desk"]
+__all__ = ["INLINE", "MOST_REMEMBERED", "Desk"]
 
 MOST_REMEMBERED = 200_000
-"""Rows of the overlap that are known again, of each data set and sink: about 12 MB of Redis."""
+"""Rows that are known again, of each data set and sink, the newest of them: about 20 MB of Redis."""
 
 KEPT = 30 * 86_400_000
 """Milliseconds after its last word that an import is known."""
 
-HELD, HELD_PAUSE = 600_000, 5.0
-"""Milliseconds after its last word that it keeps others from going on in its place, and the seconds after
-which those ask again. A page and its file take a fraction of that; a retry may take some minutes."""
+HELD = 600_000
+"""Milliseconds after its last word that it keeps others from going on in its place, unless its call has
+ended. A page and its file take a fraction of that; a retry may take some minutes."""
 
-_TEXTS = ("base", "since", "recall", "newest", "folder", "after")
-_NUMBERS = ("total", "skipped", "forgotten", "run")
-_FLAGS = ("complete", "ended")
-_PLANNED = ("base", "since", "recall", "newest", "total", "folder")
+PAUSE, LONGEST_PAUSE = 5.0, 60.0
+"""Seconds after which those ask again, each time twice as many."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
-    """One file of an import."""
-
-    name: str
-    rows: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """How far an import is.
-
-    Attributes:
-        base: The sink's watermark when it began.
-        since: Rows are asked for that changed then or later; "" is all.
-        recall: Nothing before it can have been delivered: rows from here on are remembered; "" is none.
-        newest: Where the next import goes on; "" when there was no row.
-        total: Rows when it began.
-        folder: Where its files are, below the sink.
-        after: The ``:id`` of the last row that was seen.
-        complete: All pages were seen.
-        skipped: Rows that an earlier import had delivered.
-        forgotten: Rows of the overlap beyond what is remembered.
-        ended: The manifest is written, and the watermark moved.
-        run: Whose word counts.
-    """
-
-    base: str = ""
-    since: str = ""
-    recall: str = ""
-    newest: str = ""
-    total: int = 0
-    folder: str = ""
-    after: str = ""
-    complete: bool = False
-    skipped: int = 0
-    forgotten: int = 0
-    ended: bool = False
-    run: int = 0
-    chunks: tuple[Chunk, ...] = field(default=())
-
-    @property
-    def rows(self) -> int:
-        """Rows delivered."""
-        return sum(chunk.rows for chunk in self.chunks)
-
-    @classmethod
-    def read(cls, pairs: Mapping[Any, Any]) -> Checkpoint:
-        """The checkpoint in a hash."""
-        found = {name.decode(): value.decode() for name, value in pairs.items()}
-        numbered = sorted((int(name[6:]), name) for name in found if name.startswith("chunk:"))
-        named = [json.loads(found[name]) for _, name in numbered]
-        read: dict[str, Any] = {name: found[name] for name in (*_TEXTS, *_NUMBERS, *_FLAGS) if name in found}
-        read |= {name: int(read[name]) for name in _NUMBERS if name in read}
-        read |= {name: read[name] == "1" for name in _FLAGS if name in read}
-        return cls(**read, chunks=tuple(Chunk(name=name, rows=rows) for name, rows in named))
+INLINE = "inline "
+"""Begins the id of an import that is no call on record: nobody can tell whether it still goes on."""
 
 
 class Desk:
@@ -103,99 +49,136 @@ class Desk:
     Args:
         redis: The state Redis.
         provider: Whose data it is.
-        task_id: The import.
+        task_id: The call that imports.
+        asked: What it is to import; the same call with other arguments is another import.
         target: Data set and sink: what several imports go on with, one after the other; "" for one that
             stands for itself.
         most: Rows that are remembered.
     """
 
     def __init__(
-        self, redis: Redis, provider: str, *, task_id: str, target: str, most: int = MOST_REMEMBERED
+        self,
+        redis: Redis,
+        provider: str,
+        *,
+        task_id: str,
+        target: str,
+        asked: str = "",
+        most: int = MOST_REMEMBERED,
     ) -> None:
-        at = keys(provider)
+        self._keys = at = keys(provider)
         self._redis, self._most = redis, most
         self._id = task_id if target else ""
-        self._here, self._pending = at.importing(task_id), f"{at.importing(task_id)}:rows"
-        self._mark, self._delivered = at.imported(target), f"{at.imported(target)}:rows"
+        self._here = at.importing(f"{task_id} {asked}")
+        self._rows = f"{self._here}:rows"
+        self._target, self._delivered = at.imported(target), f"{at.imported(target)}:rows"
         self._held = f"{at.imported(target)}:by"
 
-    def known(self) -> Checkpoint | None:
-        """How far it is; None when it has not begun."""
+    def known(self, key: str = "") -> Checkpoint | None:
+        """How far it is, or the one of that *key*; None when it has not begun."""
         with _reached():
-            pairs = self._redis.hgetall(self._here)
-        return Checkpoint.read(pairs) if pairs else None
+            pairs = self._redis.hgetall(key or self._here)
+        return Checkpoint.read(pairs) if b"folder" in pairs else None
 
-    def watermark(self) -> str:
-        """Where the last import into the same sink ended; "" when there was none."""
+    def standing(self) -> Standing:
+        """How the sink stands."""
+        if not self._id:
+            return Standing()
         with _reached():
-            found = self._redis.get(self._mark)
-        return found.decode() if isinstance(found, bytes) else ""
+            return Standing.read(self._redis.hgetall(self._target))
+
+    def free(self) -> None:
+        """Nothing; CallInFlight when another import goes on from the same watermark just now."""
+        with _reached():
+            holder = self._holder()
+            if holder not in {"", self._id} and not self._gone(holder):
+                raise self._waiting()
 
     def enter(self, plan: Checkpoint) -> Checkpoint | None:
         """Take the import over, as it stands or as *plan* has it; None when another has ended behind it.
 
         Raises:
-            CallInFlight: Another import goes on from the same watermark just now.
+            CallInFlight: Another import goes on from the same watermark just now, or has just ended.
         """
-        flat = [part for name in _PLANNED for part in (name, getattr(plan, name))]
-        names = [self._here, self._mark, self._held]
+        names = [self._here, self._target, self._held]
         with _reached():
-            found = _script("import_enter")(self._redis, names, [KEPT, self._id, HELD, *flat])
-        if found == b"held":
-            raise CallInFlight("another import of this data set writes there just now", wait=HELD_PAUSE)
-        return None if found == b"over" else _checkpoint(found)
+            holder = self._holder()
+            args = [KEPT, self._id, HELD, holder if self._gone(holder) else "", *plan.fields(PLANNED)]
+            found = _script("import_enter")(self._redis, names, args)
+            if found == b"held":
+                raise self._waiting()
+        if found == b"over":
+            return None
+        return Checkpoint.read(dict(zip(found[::2], found[1::2], strict=True)))
+
+    def _holder(self) -> str:
+        """Which import goes on from the watermark just now; "" for none."""
+        found = self._redis.get(self._held) if self._id else None
+        return found.decode() if isinstance(found, bytes) else ""
+
+    def _gone(self, holder: str) -> bool:
+        """Whether the call of that id has ended, and so will not go on with its import."""
+        if not holder or holder.startswith(INLINE):
+            return False
+        return self._redis.hget(self._keys.call(holder), "state") in (None, b"ended")
+
+    def _waiting(self) -> CallInFlight:
+        with self._redis.pipeline() as several:
+            several.hincrby(self._here, "waits", 1)
+            several.pexpire(self._here, KEPT)
+            waits, _ = several.execute()
+        wait = min(PAUSE * 2.0 ** min(waits - 1, 10), LONGEST_PAUSE)
+        return CallInFlight("another import of this data set writes there just now", wait=wait)
 
     def unseen(self, rows: Sequence[Row]) -> list[Row]:
         """Those of *rows* that no earlier import into this sink has delivered."""
         if not rows or not self._id:
             return list(rows)
         with _reached():
-            told = self._redis.execute_command("SMISMEMBER", self._delivered, *map(digest, rows))
-        return [row for row, seen in zip(rows, told, strict=True) if not seen]
+            told = self._redis.execute_command("ZMSCORE", self._delivered, *map(digest, rows))
+        return [row for row, seen in zip(rows, told, strict=True) if seen is None]
 
-    def commit(
-        self, at: Checkpoint, rows: Sequence[Row], chunk: Chunk | None, *, skipped: int, complete: bool
-    ) -> Checkpoint:
-        """The import after a page of *rows*, whose file, if it made one, is safe.
+    def commit(self, then: Checkpoint, rows: Sequence[Row] = (), chunk: Chunk | None = None) -> Checkpoint:
+        """The import as *then* has it, after a page of *rows*, whose file, if it made one, is safe.
 
         Raises:
             DuplicateDelivery: Another run has taken over.
         """
-        after = rows[-1][":id"] if rows else at.after
-        fields: dict[str, Any] = {"after": after, "complete": int(complete)}
+        fields = then.fields(MOVING)
         if chunk is not None:
-            fields[f"chunk:{len(at.chunks)}"] = json.dumps([chunk.name, chunk.rows])
-        recent = [digest(row) for row in rows if changed_at(row) >= at.recall] if at.recall else []
-        flat = [part for pair in fields.items() for part in pair]
-        args = [at.run, KEPT, self._id, HELD, self._most, skipped, len(flat), *flat, *recent]
+            fields += [f"chunk:{len(then.chunks)}", json.dumps([chunk.name, chunk.rows])]
+        recent = [row for row in rows if changed_at(row) >= then.recall] if self._id else []
+        flat = [part for row in recent for part in (_score(changed_at(row)), digest(row))]
+        args = [then.run, KEPT, self._id, HELD, self._most, _score(then.floor), len(fields), *fields, *flat]
         with _reached():
-            forgotten = _script("import_commit")(self._redis, [self._here, self._pending, self._held], args)
+            forgotten = _script("import_commit")(self._redis, [self._here, self._rows, self._held], args)
         if forgotten is None:
             raise DuplicateDelivery
-        return replace(
-            at,
-            after=after,
-            complete=complete,
-            skipped=at.skipped + skipped,
-            forgotten=int(forgotten),
-            chunks=(*at.chunks, chunk) if chunk else at.chunks,
-        )
+        return replace(then, forgotten=int(forgotten), chunks=(*then.chunks, chunk) if chunk else then.chunks)
 
-    def end(self, at: Checkpoint) -> None:
-        """Call it ended; the next one into this sink begins where it did.
+    def end(self, at: Checkpoint) -> Checkpoint | None:
+        """The import, now that it counts and the next one goes on where it did; None when it is over.
 
         Raises:
             DuplicateDelivery: Another run has taken over.
         """
-        names = [self._here, self._pending, self._mark, self._delivered, self._held]
-        args = [at.run, self._id, at.newest if self._id else ""]
+        names = [self._here, self._rows, self._target, self._delivered, self._held]
+        recall = max(at.recall, self.standing().recall)
+        args = [at.run, self._id, at.until, _score(recall), _score(at.floor), self._most]
         with _reached():
-            if not _script("import_end")(self._redis, names, args):
-                raise DuplicateDelivery
+            told = _script("import_end")(self._redis, names, args)
+        if told is None:
+            raise DuplicateDelivery
+        return None if told == b"over" else replace(at, ended=True, forgotten=int(told))
+
+    def settle(self, key: str = "") -> None:
+        """Nobody needs to write its manifest any more, or that of the one of that *key*."""
+        with _reached():
+            _script("import_settle")(self._redis, [key or self._here, self._target], [KEPT])
 
 
-def _checkpoint(flat: Sequence[bytes]) -> Checkpoint:
-    return Checkpoint.read(dict(zip(flat[::2], flat[1::2], strict=True)))
+def _score(moment: str) -> str:
+    return str(milliseconds(moment)) if moment else "-inf"
 
 
 @contextmanager

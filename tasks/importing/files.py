@@ -1,8 +1,8 @@
 """An import's files: JSON lines or Parquet, each whole when it is there, and the manifest that names them.
 
 JSON lines hold the rows as the API gave them, one on each line. In Parquet every column is text, as the API
-writes all but a few anyway; what is neither text nor null stands there as JSON. A column that is null in all
-rows of a file is not in it.
+writes all but a few anyway; what is neither text nor null stands there as JSON. Each file has all columns
+that the API named or gave so far, also those that are null in all its rows: a folder reads as one table.
 """
 
 from __future__ import annotations
@@ -14,18 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from worker.errors import CallFailed, ConfigurationError
+from worker.errors import ConfigurationError, SinkFailed
 from worker.storage import StorageFailed
 
 if TYPE_CHECKING:
     from tasks.importing.pages import Row
     from worker.storage import Storage
 
-__all__ = ["Files", "SinkFailed"]
-
-
-class SinkFailed(CallFailed):
-    """The place that an import is written to did not take a file."""
+__all__ = ["Files"]
 
 
 class Files:
@@ -52,15 +48,15 @@ class Files:
         """Where *folder* is, as an address."""
         return f"{self._storage.place}/{self._sink}/{folder}"
 
-    def keep(self, folder: str, number: int, rows: Sequence[Row]) -> str:
-        """The name of the file that holds *rows*, once it was read back whole.
+    def keep(self, folder: str, number: int, rows: Sequence[Row], columns: Sequence[str] = ()) -> str:
+        """The name of the file that holds *rows*, once it was read back whole; Parquet has all *columns*.
 
         The same rows again are the same file; other rows in their place never write over it.
 
         Raises:
             SinkFailed: Nobody knows whether it is there.
         """
-        content = _parquet(rows) if self.kind == "parquet" else _lines(rows)
+        content = _parquet(rows, columns) if self.kind == "parquet" else _lines(rows)
         name = f"part-{number:06}-{_print(rows)}.{self.kind}"
         self._keep(f"{folder}/{name}", content)
         return name
@@ -82,14 +78,14 @@ def _lines(rows: Sequence[Row]) -> bytes:
     return b"".join(_json(row).encode("utf-8", errors="replace") + b"\n" for row in rows)
 
 
-def _parquet(rows: Sequence[Row]) -> bytes:
+def _parquet(rows: Sequence[Row], columns: Sequence[str]) -> bytes:
     import pyarrow as pa  # type: ignore[import-untyped]
     from pyarrow import parquet
 
-    names = sorted({name for row in rows for name in row})
-    columns = {name: pa.array([_text(row.get(name)) for row in rows], pa.string()) for name in names}
+    names = sorted({*columns, *(name for row in rows for name in row)})
+    arrays = {name: pa.array([_text(row.get(name)) for row in rows], pa.string()) for name in names}
     into = io.BytesIO()
-    parquet.write_table(pa.table(columns), into, compression="zstd")
+    parquet.write_table(pa.table(arrays), into, compression="zstd")
     return into.getvalue()
 
 

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tasks.importing import pages
-from tasks.importing.desk import Checkpoint, Chunk, Desk
+from tasks.importing.checkpoint import Checkpoint, Chunk, Standing
+from tasks.importing.desk import Desk
 from tasks.moments import before
-from worker.errors import CallDeferred
+from worker.errors import CallDeferred, ResponseTooLarge
 from worker.steps import Do, Progress, Safe, Steps
 
 if TYPE_CHECKING:
     from tasks.importing.files import Files
-    from tasks.importing.pages import Row
     from worker.request import Answer
 
 __all__ = ["Imported", "Job", "Marks", "RedisMarks"]
 
-TRUTH = "x-soda2-truth-last-modified"
+SHORT_TURN = 2.0
+"""Seconds that an import goes on though others wait."""
+
+LONGER = 86_400.0
+"""Seconds beyond the overlap for which rows are remembered: a replica may be that far behind and none comes
+twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +42,7 @@ class Imported:
         may_repeat: Rows that the next import may bring again, being more than are remembered.
         files: How many.
         since: Rows were asked for that changed then or later, ISO 8601 in UTC; None is all.
-        watermark: Where the next import goes on; None when this one had no row.
+        watermark: Where the next import goes on; None when no row was seen yet.
     """
 
     dataset: str
@@ -69,8 +74,8 @@ class RedisMarks:
 
     def read(self) -> Steps[str]:
         """One round trip."""
-        mark: str = yield Do(self.desk.watermark)
-        return mark
+        stands: Standing = yield Do(self.desk.standing)
+        return stands.mark
 
     def move(self, moment: str) -> Steps[None]:  # noqa: ARG002
         """Nothing: the desk does it in the step that ends the import."""
@@ -87,6 +92,7 @@ class Job:
         overlap: Seconds that it goes back behind that.
         limit: Rows of a page and of a file.
         turn: Seconds after which it gives its slot to others, where its task can be published again.
+        others: Whether calls wait that go before it, and have the slot sooner.
     """
 
     provider: str
@@ -99,6 +105,7 @@ class Job:
     overlap: float = 3600.0
     limit: int = 10_000
     turn: float | None = None
+    others: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.monotonic
     today: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -106,68 +113,123 @@ class Job:
         """Bring what is left of it, and tell."""
         began = self.clock()
         yield Do(self.files.ready)
-        plan = (yield Do(self.desk.known)) or (yield from self._planned())
-        if plan.ended:
-            return self._told(plan)
-        # The question also claims the call: a message that the broker doubled goes no further than here.
-        answer = yield pages.count(self.dataset, plan.since)
-        first, plan = answer.headers.get(TRUTH), self._counted(plan, answer)
-        at: Checkpoint | None = yield Do(lambda: self.desk.enter(plan))
-        if at is None:
-            return replace(self._told(plan), manifest=None)
-        last = first
-        while not at.complete:
-            yield Progress(done=at.rows + at.skipped, total=max(at.total, at.rows + at.skipped))
-            at, last = yield from self._page(at)
-            if not at.complete:
-                self._rest(began)
-        yield from self._end(at, (first, last))
-        return self._told(at)
+        at: Checkpoint | None = yield Do(self.desk.known)
+        plan = at or (yield from self._planned())
+        if not plan.ended:
+            at = yield from self._brought(plan, began)
+            if at is None:
+                return replace(self._told(plan), manifest=None)
+            plan = at
+        if not plan.settled:
+            yield from self._settled()
+        return self._told(plan)
 
     def _planned(self) -> Steps[Checkpoint]:
-        base: str = yield Do(self.desk.watermark)
+        while (stands := (yield Do(self.desk.standing))).owed:
+            yield from self._settled(stands.owed)
         mark = self.since if self.since is not None else (yield from self.marks.read())
-        return Checkpoint(base=base, since=before(mark, self.overlap) if mark else "")
+        since = before(mark, self.overlap) if mark else ""
+        if since and stands.recall:  # what is not remembered any more would come twice
+            since = max(since, min(stands.recall, before(mark, 0)))
+        return Checkpoint(base=stands.ends, mark=stands.mark, since=since)
+
+    def _brought(self, plan: Checkpoint, began: float) -> Steps[Checkpoint | None]:
+        """The import, ended; None when another has ended behind it."""
+        yield Do(self.desk.free)
+        # The question also claims the call: a message that the broker doubled goes no further than here.
+        answer = yield pages.count(self.dataset, plan.since)
+        entered = self._counted(plan, answer)
+        at: Checkpoint | None = yield Do(lambda: self.desk.enter(entered))
+        while at is not None and not at.complete:
+            yield Progress(done=at.rows + at.skipped, total=max(at.total, at.rows + at.skipped))
+            at = yield from self._page(at)
+            if not at.complete:
+                yield from self._rest(began)
+        if (whole := at) is None:
+            return None
+        yield Progress(done=whole.rows + whole.skipped, total=whole.rows + whole.skipped)
+        ended: Checkpoint | None = yield Do(lambda: self.desk.end(whole))
+        return ended
 
     def _counted(self, plan: Checkpoint, answer: Answer) -> Checkpoint:
         if plan.folder:
             return plan
-        count = pages.counted(answer)
-        recall = before(count.newest, self.overlap) if count.newest and self.since is None else ""
-        folder = f"{self.today():%Y%m%dT%H%M%SZ}-{self.import_id}"
-        return replace(plan, total=count.total, newest=count.newest, recall=recall, folder=folder)
+        count, truth = pages.counted(answer), answer.headers.get(pages.TRUTH, "")
+        plan = self._seen(replace(plan, newest=count.newest, truth_first=truth, truth_last=truth))
+        return replace(
+            plan,
+            total=count.total,
+            recall=before(plan.floor, LONGER) if plan.floor else "",
+            folder=f"{self.today():%Y%m%dT%H%M%SZ}-{self.import_id}",
+            kind=self.files.kind,
+            limit=self.limit,
+        )
 
-    def _rest(self, began: float) -> None:
-        """Leave the slot when the turn is over; the call stands in line again, and goes on from there."""
-        if self.turn is not None and self.clock() - began > self.turn:
+    def _seen(self, at: Checkpoint) -> Checkpoint:
+        """*at*, with what follows from where the next import goes on."""
+        return replace(at, floor=before(at.until, self.overlap) if at.until else "")
+
+    def _rest(self, began: float) -> Steps[None]:
+        """Leave the slot when the turn is over; the call stands in line again, and goes on from there.
+
+        A turn is short while others wait who go before it, but not so short that it is mostly spent on
+        asking how many rows there are.
+        """
+        spent = self.clock() - began
+        if self.turn is None or spent < min(SHORT_TURN, self.turn):
+            return
+        if spent > self.turn or (yield Do(self.others)):
             text = f"{self.provider}: the import of {self.dataset} goes on in its next turn"
             raise CallDeferred(text, provider=self.provider)
 
-    def _page(self, at: Checkpoint) -> Steps[tuple[Checkpoint, str | None]]:
-        answer = yield pages.page(self.dataset, at.since, at.after, limit=self.limit)
-        rows = pages.rows_of(answer, after=at.after)
-        goes_on: Checkpoint = yield Do(lambda: self._kept(at, rows))
+    def _page(self, at: Checkpoint) -> Steps[Checkpoint]:
+        try:
+            answer = yield pages.page(self.dataset, at.since, at.after, limit=at.limit)
+        except ResponseTooLarge:
+            if at.limit == 1:
+                raise
+            halved = replace(at, limit=at.limit // 2)
+            goes_on: Checkpoint = yield Do(lambda: self.desk.commit(halved))
+        else:
+            goes_on = yield Do(lambda: self._kept(at, answer))
         yield Safe()
-        return goes_on, answer.headers.get(TRUTH)
+        return goes_on
 
-    def _kept(self, at: Checkpoint, rows: Sequence[Row]) -> Checkpoint:
-        """The import after *rows*, those of them that are new in a file."""
-        unseen = self.desk.unseen(rows)
+    def _kept(self, at: Checkpoint, answer: Answer) -> Checkpoint:
+        """The import after the rows of *answer*, those of them that are new in a file."""
+        rows = pages.rows_of(answer, after=at.after)
+        unseen, columns = self.desk.unseen(rows), tuple(sorted({*at.columns, *pages.columns_of(answer)}))
         chunk = None
         if unseen:
-            name = self.files.keep(at.folder, len(at.chunks) + 1, unseen)
+            name = self.files.keep(at.folder, len(at.chunks) + 1, unseen, columns)
             chunk = Chunk(name=name, rows=len(unseen))
-        skipped, complete = len(rows) - len(unseen), len(rows) < self.limit
-        return self.desk.commit(at, rows, chunk, skipped=skipped, complete=complete)
+        newest = min(at.newest, pages.known_until(answer) or at.newest)
+        then = replace(
+            self._seen(replace(at, newest=newest)),
+            after=rows[-1][pages.ID] if rows else at.after,
+            complete=len(rows) < at.limit,
+            skipped=at.skipped + len(rows) - len(unseen),
+            columns=columns,
+            truth_last=answer.headers.get(pages.TRUTH, at.truth_last),
+        )
+        return self.desk.commit(then, rows, chunk)
 
-    def _end(self, at: Checkpoint, truth: tuple[str | None, str | None]) -> Steps[None]:
-        yield Progress(done=at.rows + at.skipped, total=at.rows + at.skipped)
-        manifest = {**asdict(self._told(at)), "format": self.files.kind, "truth_last_modified": truth}
-        named = {**manifest, "files": [asdict(chunk) for chunk in at.chunks]}
-        yield Do(lambda: self.files.seal(at.folder, named))
-        if self.since is None and at.newest:
-            yield from self.marks.move(at.newest)
-        yield Do(lambda: self.desk.end(at))
+    def _settled(self, owed: str = "") -> Steps[None]:
+        """Write the manifest of an import that counts, and say where the next one goes on.
+
+        It is this one; or that of the key *owed*, into the same sink, which was stopped before it could.
+        """
+        at: Checkpoint | None = yield Do(lambda: self.desk.known(owed))
+        if at is not None:
+            yield Do(lambda: self.files.seal(at.folder, self._manifest(at)))
+            if self.since is None and at.newest:
+                yield from self.marks.move(at.newest)
+        yield Do(lambda: self.desk.settle(owed))
+
+    def _manifest(self, at: Checkpoint) -> dict[str, Any]:
+        truth = (at.truth_first or None, at.truth_last or None)
+        told = {**asdict(self._told(at)), "format": at.kind, "truth_last_modified": truth}
+        return {**told, "columns": at.columns, "files": [asdict(chunk) for chunk in at.chunks]}
 
     def _told(self, at: Checkpoint) -> Imported:
         place = self.files.place(at.folder)
@@ -180,5 +242,5 @@ class Job:
             may_repeat=at.forgotten,
             files=len(at.chunks),
             since=at.since or None,
-            watermark=at.newest or None,
+            watermark=at.until or None,
         )

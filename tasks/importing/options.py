@@ -6,8 +6,8 @@ from worker.provider import Option
 
 __all__ = ["OPTIONS"]
 
-MOST_ROWS = 50_000
-"""Rows of a page: what older data sets give at most."""
+MOST_ROWS = 20_000
+"""Rows of a page: more of them, of any width, are more than one answer may hold."""
 
 
 def overlap(text: str) -> float:

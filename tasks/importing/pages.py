@@ -9,16 +9,32 @@ Read on  2026-11-21
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
 from tasks import soql
-from tasks.moments import read_moment
+from tasks.moments import moment, read_moment
 from worker.errors import ResponseUnreadable
 from worker.request import Answer, Request
 
-__all__ = ["Count", "Row", "changed_at", "count", "counted", "digest", "page", "rows_of"]
+__all__ = [
+    "TRUTH",
+    "Count",
+    "Row",
+    "changed_at",
+    "columns_of",
+    "count",
+    "counted",
+    "digest",
+    "known_until",
+    "page",
+    "rows_of",
+]
+
+TRUTH, REPLICA = "x-soda2-truth-last-modified", "x-soda2-secondary-last-modified"
+FIELDS = "x-soda2-fields"
 
 ID, CHANGED, VERSION = ":id", ":updated_at", ":version"
 DIGITS = 16
@@ -77,6 +93,26 @@ def rows_of(answer: Answer, *, after: str) -> list[Row]:
     if after and any(row[ID] == after for row in rows):
         raise ResponseUnreadable("the page is not behind the one before", status=answer.status)
     return rows
+
+
+def known_until(answer: Answer) -> str:
+    """Up to when the replica that answered knows what changed; "" when it does not say."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return moment(parsedate_to_datetime(answer.headers.get(REPLICA, "")))
+    except ValueError:
+        return ""
+
+
+def columns_of(answer: Answer) -> set[str]:
+    """The columns that *answer* may have values in, also where all of them are null."""
+    try:
+        said = json.loads(answer.headers.get(FIELDS, ""))
+    except ValueError:
+        said = None
+    named = [name for name in said if isinstance(name, str)] if isinstance(said, list) else []
+    return {*named, *(name for row in answer.data for name in row)}
 
 
 def changed_at(row: Row) -> str:

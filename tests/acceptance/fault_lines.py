@@ -23,6 +23,7 @@ MODULES = (
     "worker.runner",
     "worker.submitting",
     "worker.pipeline",
+    "worker.sending",
     "worker.gate",
     "worker.http.client",
     "worker.ledger",

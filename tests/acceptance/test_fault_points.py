@@ -24,7 +24,7 @@ from tests.acceptance.fault_lines import MODULES
 from worker.stack.embedded import EmbeddedValkey
 
 ROOT = Path(__file__).resolve().parents[2]
-LANES, SOME, WAYS_EACH, PARTS = 4, 120, 3, 6
+LANES, SOME, WAYS_EACH, PARTS = 4, 60, 3, 6
 
 
 class Killing:

@@ -72,10 +72,11 @@ def lots() -> list[str]:
 @pytest.fixture(scope="module")
 def fleet(clean: Ground, lots: list[str]) -> Iterator[Fleet]:
     """Two workers whose provider has rows for many of the lots."""
-    clean.sandbox.nyc_open_data.load(populated(lots))
-    with Fleet(clean, workers=2, concurrency=16, env=ROOM) as fleet:
+    with (
+        clean.sandbox.nyc_open_data.serving(populated(lots)),
+        Fleet(clean, workers=2, concurrency=16, env=ROOM) as fleet,
+    ):
         yield fleet
-    clean.sandbox.nyc_open_data.load(generated_rows())
 
 
 def test_a_thousand_lots_take_a_tenth_of_a_request_each_and_bring_what_single_calls_bring(

@@ -29,15 +29,18 @@ def row(number: int) -> dict[str, Any]:
 
 
 @contextmanager
-def workers(ground: Ground, folder: Path, **env: str) -> Iterator[Fleet]:
-    """A worker whose calls are given to another two seconds after it fell silent."""
+def workers(ground: Ground, folder: Path, rows: int = 0, /, **env: str) -> Iterator[Fleet]:
+    """A worker whose calls are given to another two seconds after it fell silent, and so many *rows*."""
     ground.clear()
     usual = {
         "NARROWS_IMPORT_TO": f"file://{folder}",
         "NARROWS_CLAIM_LEASE": "2",
         f"{BUSY}OPTIONS__IMPORT_ROWS": "100",
     }
-    with Fleet(ground, workers=1, concurrency=2, env={**usual, **env}) as fleet:
+    with (
+        ground.sandbox.nyc_open_data.serving({CALLS: [row(number) for number in range(rows)]}),
+        Fleet(ground, workers=1, concurrency=2, env={**usual, **env}) as fleet,
+    ):
         yield fleet
 
 
@@ -52,8 +55,7 @@ def read(done: dict[str, Any]) -> Counter[str]:
 def test_a_worker_killed_in_the_middle_costs_no_row_and_doubles_none(ground: Ground, tmp_path: Path) -> None:
     """Three times, which ends a call that gets nowhere; the caller sees how far it is, and one result."""
     control = ground.sandbox.control
-    with workers(ground, tmp_path) as fleet:
-        ground.sandbox.nyc_open_data.load({CALLS: [row(number) for number in range(2000)]})
+    with workers(ground, tmp_path, 2000) as fleet:
         control.fault("nyc_open_data", latency_ms=150)
         call = import_dataset.delay(CALLS)
         for share in (300, 800, 1300):
@@ -80,8 +82,7 @@ def test_an_import_waits_for_what_is_not_ready_and_keeps_its_watermark_in_the_st
 ) -> None:
     """202 is asked again; the next import goes on from the moment that the service has."""
     sandbox = ground.sandbox
-    with workers(ground, tmp_path, **{f"{BUSY}OPTIONS__WATERMARKS": "storage"}):
-        sandbox.nyc_open_data.load({CALLS: [row(number) for number in range(150)]})
+    with workers(ground, tmp_path, 150, **{f"{BUSY}OPTIONS__WATERMARKS": "storage"}):
         sandbox.control.fault("nyc_open_data", mode="accepted_202", times=2)
         first = import_dataset.delay(CALLS, sink="daily/calls").get(timeout=60)
         source = f"nyc_open_data:{CALLS}:daily/calls"
@@ -115,8 +116,7 @@ def test_the_command_shows_how_far_it_is_and_ends_with_the_result(
     ground: Ground, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As JSON for programs; it need not wait, and a wrong argument is wrong usage."""
-    with workers(ground, tmp_path):
-        ground.sandbox.nyc_open_data.load({CALLS: [row(number) for number in range(150)]})
+    with workers(ground, tmp_path, 150):
         assert run(["import", "complaints_311", "--sink", "calls", "--json"]) == 0
         done = json.loads(capsys.readouterr().out)
         assert run(["import", CALLS, "--sink", "calls"]) == 0

@@ -15,7 +15,7 @@ from tasks import fetch_311_complaints, fetch_bbl, fetch_bbls, fetch_permits
 from tasks.datasets import DATASETS
 from tests.acceptance.envelopes import Envelopes
 from tests.fleet import Fleet, Ground
-from tests.sandbox import bbls_in, generated_rows, load_recorded
+from tests.sandbox import bbls_in, load_recorded
 from worker.errors import CallError
 
 ROOM = {"NARROWS_PROVIDERS__NYC_OPEN_DATA__RATE": "1000", "NARROWS_PROVIDERS__NYC_OPEN_DATA__BURST": "1000"}
@@ -38,10 +38,11 @@ def lots(rows: Rows) -> list[str]:
 @pytest.fixture(scope="module")
 def fleet(clean: Ground, rows: Rows) -> Iterator[Fleet]:
     """A worker whose provider has the recorded rows."""
-    clean.sandbox.nyc_open_data.load(rows)
-    with Fleet(clean, workers=1, concurrency=16, env=ROOM) as fleet:
+    with (
+        clean.sandbox.nyc_open_data.serving(rows),
+        Fleet(clean, workers=1, concurrency=16, env=ROOM) as fleet,
+    ):
         yield fleet
-    clean.sandbox.nyc_open_data.load(generated_rows())
 
 
 def expected(rows: Rows, lots: list[str]) -> dict[str, dict[str, list[str]]]:

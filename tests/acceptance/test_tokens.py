@@ -177,15 +177,15 @@ def test_calls_wait_for_a_token_host_that_is_down_and_are_made_when_it_is_back(c
 
 
 @pytest.mark.usefixtures("tokenless")
-def test_a_token_host_that_answers_nonsense_is_a_letter(clean: Ground) -> None:
-    """Asking again cannot help; nothing of what it said stands anywhere."""
-    clean.sandbox.control.fault(NAME, only=TOKENS, mode="garbage")
+@pytest.mark.parametrize("mode", ["garbage", "redirect"])
+def test_a_token_host_that_answers_nonsense_for_a_while_buries_no_call(clean: Ground, mode: str) -> None:
+    """They wait for it as for one that is down, and are made when it sells tokens again."""
+    clean.sandbox.control.fault(NAME, only=TOKENS, times=1, mode=mode)
 
-    results = done(calls(10))
+    served(calls(100), 60.0)
 
-    assert {each.state for each in results} == {"FAILURE"}
-    assert asked(clean, path="/v1/tracks") == 0
-    assert {each["code"] for each in letters(clean)} == {"upstream_rejected"}
+    assert not letters(clean)
+    assert asked(clean, path="/v1/tracks") == 100
 
 
 def test_a_client_that_is_not_known_is_an_alarm_and_letters_and_no_storm(

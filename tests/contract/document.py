@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,6 +36,7 @@ def document(path: Path, errata: tuple[Erratum, ...] = ERRATA) -> dict[str, Any]
             scheme.clear()
             scheme.update(type="http", scheme="bearer")
     _opened(found)
+    _joined(found, found)
     for erratum in errata:
         if erratum.spec == path.name:
             erratum.correct(found)
@@ -50,6 +53,31 @@ def _opened(place: Any) -> None:
     elif isinstance(place, list):
         for inner in place:
             _opened(inner)
+
+
+def _joined(place: Any, root: Mapping[str, Any]) -> None:
+    """Write the parts of an ``allOf`` as one: each by itself would refuse the fields of the others."""
+    if isinstance(place, dict):
+        if "allOf" in place:
+            place.update(_one(place, root))
+            del place["allOf"]
+        for inner in place.values():
+            _joined(inner, root)
+    elif isinstance(place, list):
+        for inner in place:
+            _joined(inner, root)
+
+
+def _one(schema: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
+    """What *schema* and its parts ask of an object together."""
+    while "$ref" in schema:
+        schema = reduce(getitem, schema["$ref"].removeprefix("#/").split("/"), root)
+    parts = [_one(each, root) for each in schema.get("allOf", ())]
+    whole = {name: value for each in (*parts, schema) for name, value in each.items() if name != "allOf"}
+    asked = [(each.get("properties", {}), each.get("required", [])) for each in (*parts, schema)]
+    whole["properties"] = {name: shape for fields, _ in asked for name, shape in fields.items()}
+    whole["required"] = [name for _, names in asked for name in names]
+    return whole
 
 
 def published(found: Mapping[str, Any]) -> list[str]:

@@ -45,7 +45,7 @@ PUBLISHED: dict[str, Any] = {
                                 "schema": {
                                     "type": "object",
                                     "required": ["title"],
-                                    "properties": {"title": {"type": "string"}},
+                                    "properties": {"title": {"type": "string"}, "more": {"type": "object"}},
                                 }
                             }
                         },
@@ -170,8 +170,8 @@ def test_an_address_that_is_not_the_owners_is_refused(owner: Owner) -> None:
 
 
 def test_an_answer_that_the_owner_documents_is_promised(owner: Owner) -> None:
-    """Answers may hold more than is documented: owners add."""
-    owner.promises(book(), data={"title": "On the Road", "new": 1}, provider=BOOKS)
+    """An object without named fields may hold any."""
+    owner.promises(book(), data={"title": "On the Road", "more": {"pages": 320}}, provider=BOOKS)
     owner.promises(book(), status=404, data={"code": 6}, provider=BOOKS)
     owner.promises(order({"isbn": "1"}), status=201, provider=BOOKS)
     assert owner.answers(book(), provider=BOOKS) == {200, 404}
@@ -181,6 +181,7 @@ def test_an_answer_that_the_owner_documents_is_promised(owner: Owner) -> None:
     ("status", "data", "headers", "said"),
     [
         (200, {"name": "On the Road"}, {}, "'title' is a required property"),
+        (200, {"title": "x", "new": 1}, {}, "'new' was unexpected"),
         (200, {"title": None}, {}, "at title: None is not of type 'string'"),
         (200, [], {}, "not of type 'object'"),
         (200, None, {}, "DataValidationError|MissingData"),
@@ -195,6 +196,33 @@ def test_an_answer_that_the_owner_does_not_document_is_refused(
     """Its status, its kind and its fields."""
     with pytest.raises(AssertionError, match=said):
         owner.promises(book(), status=status, data=data, headers=headers, provider=BOOKS)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"title": "x", "code": 1}, ""),
+        ({"title": "x"}, "'code' is a required property"),
+        ({"title": "x", "code": "1"}, "at code: '1' is not of type"),
+        ({"title": "x", "code": 1, "new": 1}, "'new' was unexpected"),
+    ],
+)
+def test_the_parts_of_an_all_of_are_judged_together(tmp_path: Path, data: Any, said: str) -> None:
+    """One's fields are none that the other does not know; beyond both there are none."""
+    found = copy.deepcopy(PUBLISHED)
+    found["components"]["schemas"] = {
+        "Error": ERROR,
+        "Named": {"allOf": [{"$ref": "#/components/schemas/Error"}]},
+    }
+    at = found["paths"]["/books/{isbn}"]["get"]["responses"]["200"]["content"]["application/json"]
+    at["schema"] = {"allOf": [{"$ref": "#/components/schemas/Named"}, at["schema"]]}
+    owner = Owner(document(published(tmp_path, found)))
+
+    if not said:
+        owner.promises(book(), data=data, provider=BOOKS)
+        return
+    with pytest.raises(AssertionError, match=said):
+        owner.promises(book(), data=data, provider=BOOKS)
 
 
 def test_an_erratum_corrects_its_own_document_and_place(tmp_path: Path) -> None:

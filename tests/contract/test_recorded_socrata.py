@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from jsonschema_path.handlers import file_handler
 
 from tasks.bbl import BBL
 from tasks.datasets import COMPLAINTS_311, DATASETS, DOB_VIOLATIONS, HPD_VIOLATIONS, PERMITS, Dataset
+from tasks.importing import pages
 from tasks.nyc_open_data import PROVIDER, fetch_bbls, judge
 from tasks.query import Query, read
 from tests.contract.tally import Tally
 from tests.driver import Driver
 from tests.table import rows_where
+from worker.errors import ResponseUnreadable
 from worker.http.verdict import verdict
 from worker.provider import Verdict
 from worker.request import Answer
@@ -186,6 +190,102 @@ def test_recorded_pages_end_with_the_short_one(socrata: Path, tally: Tally) -> N
 
     assert [len(pages[0]), len(pages[1]) < 1000, len(provider.requests)] == [1000, True, 2]
     tally.parsed("nyc_open_data", 2)
+
+
+# --- what an import asks ----------------------------------------------------------------------------
+
+PAGES = ("F06a_pagination_page1", "F06b_pagination_page2")
+SINCE = "2026-07-16T17:40:22.000Z"
+
+
+@pytest.fixture
+def neighbours(socrata: Path) -> list[dict[str, Any]]:
+    """Two recorded pages of five lots each, in the order of their BBL, with what was asked for them."""
+    return [json.loads((socrata / "pluto" / f"{name}.json").read_text()) for name in PAGES]
+
+
+@pytest.fixture
+def probes(socrata: Path) -> list[tuple[dict[str, list[str]], str]]:
+    """Recorded questions that were answered, by their parameters, and the answers."""
+    text = (socrata / "dob_legacy" / "query_log_key_probes.txt").read_text()
+    found = re.findall(r"URL: (\S+)\nHTTP: 200\n(\[.*?\])\n", text, re.DOTALL)
+    return [(parse_qs(urlsplit(unquote(url)).query), said) for url, said in found]
+
+
+def named(rows: Rows) -> Rows:
+    """*rows* under ids that stand in the recorded order; none was recorded."""
+    return [{":id": row["bbl"], **row} for row in rows]
+
+
+def test_an_import_asks_in_the_way_of_recorded_questions(
+    neighbours: list[dict[str, Any]], probes: list[tuple[dict[str, list[str]], str]], tally: Tally
+) -> None:
+    """The same parameters, functions and places; ``:*`` and the system's columns are the documentation's."""
+    asked = [parse_qs(urlsplit(each["request_url"]).query) for each in neighbours]
+    asked += [params for params, _ in probes]
+    names = {name for params in asked for name in params}
+    functions = {each for params in asked for each in re.findall(r"(\w+)\(", params.get("$select", [""])[0])}
+    place = re.compile(r"https://data\.cityofnewyork\.us/resource/\w{4}-\w{4}\.json")
+    id_ = COMPLAINTS_311.id
+
+    for request in (
+        pages.count(id_, ""),
+        pages.count(id_, SINCE),
+        pages.page(id_, "", "", limit=5),
+        pages.page(id_, SINCE, "row-1", limit=5),
+    ):
+        assert set(request.params) <= names
+        assert set(re.findall(r"(\w+)\(", request.params["$select"])) <= functions
+        assert place.fullmatch(PROVIDER.base_url + request.path)
+        tally.validated("nyc_open_data")
+    assert all(place.match(each["request_url"]) for each in neighbours)
+
+
+def test_recorded_counts_are_read_as_numbers(
+    probes: list[tuple[dict[str, list[str]], str]], tally: Tally
+) -> None:
+    """They are text; of what changed when none was recorded."""
+    counts = [row["n"] for _, said in probes for row in json.loads(said) if "n" in row]
+
+    assert len(counts) > 4
+    for n in counts:
+        answer = Answer(status=200, data=[{"total": n, "newest": SINCE}])
+        assert (pages.counted(answer).total, pages.counted(answer).newest) == (int(n), SINCE)
+        tally.parsed("nyc_open_data")
+
+
+def test_pages_behind_the_last_row_are_the_recorded_ones_by_offset(
+    neighbours: list[dict[str, Any]], tally: Tally
+) -> None:
+    """No row is in both, and none is between them."""
+    first, second = (named(json.loads(each["response_body_raw"])) for each in neighbours)
+    read = pages.rows_of(Answer(status=200, data=first), after="")
+    after = read[-1][":id"]
+    request = pages.page("64uk-42ks", "", after, limit=len(first))
+    where = request.params["$where"].replace(":id", "bbl")
+
+    assert rows_where(first + second, {"bbl"}, where)[: len(first)] == second
+    assert pages.rows_of(Answer(status=200, data=second), after=after) == second
+    assert [row[":id"] for row in read + second] == sorted(row[":id"] for row in read + second)
+    with pytest.raises(ResponseUnreadable):
+        pages.rows_of(Answer(status=200, data=first), after=after)
+    tally.validated("nyc_open_data")
+    tally.parsed("nyc_open_data", 2)
+
+
+def test_the_recorded_headers_say_until_when_the_rows_are_known(socrata: Path, tally: Tally) -> None:
+    """And which columns there are, in an answer that has no value in one."""
+    lines = (socrata / "dob_legacy" / "response_headers_3h2n-5cm9_count.txt").read_text().splitlines()[1:]
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    answer = Answer(status=200, data=[{}], headers=headers)
+
+    assert pages.known_until(answer) == SINCE
+    assert pages.columns_of(answer) == {"n"}
+    assert headers[pages.TRUTH] == headers["x-soda2-secondary-last-modified"]
+    tally.parsed("nyc_open_data")
+
+
+# --- errors and statuses ----------------------------------------------------------------------------
 
 
 def test_recorded_errors_mean_what_they_should(socrata: Path, tally: Tally) -> None:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+import trustme
 from pydantic import SecretStr
 
 from config.settings import ProviderSettings
 from tests.integration.deployment import CHECKOUT, NAME, Deployment, letter
+from tests.integration.raw_peer import Peer, http, says
 from tests.sandbox import Sandbox
 from worker.checks import Ailment, Finding, ask_all
 from worker.doctor import examine
@@ -202,6 +207,32 @@ def test_the_keys_of_a_pool_are_counted_and_not_shown(redis_url: str) -> None:
     assert "canary" not in str(found)
 
 
+@pytest.mark.parametrize(
+    ("name", "chosen", "told"),
+    [
+        (
+            "twilio",
+            {"api_key": SecretStr("canary:canary"), "options": {"from_number": "+canary"}},
+            "NARROWS_PROVIDERS__TWILIO__OPTIONS__FROM_NUMBER: ",
+        ),
+        ("spotify", {"api_key": SecretStr("canary-alone")}, "spotify: a credential of two parts is written"),
+        (NAME, {"ca_file": __file__}, f"NARROWS_PROVIDERS__{NAME.upper()}__CA_FILE: holds no certificate"),
+    ],
+)
+def test_what_no_call_could_be_made_with_is_a_failure_that_names_what_to_mend(
+    server: EmbeddedValkey, name: str, chosen: dict[str, Any], told: str
+) -> None:
+    """Before the first call finds it, and without what was set; all else is looked at as ever."""
+    settings = ProviderSettings.model_validate(chosen)
+
+    found = examined(Deployment(url=server.url, changed={"providers": {name: settings}}))
+
+    assert not found[f"provider {name}"].ok
+    assert found[f"provider {name}"].detail.startswith(told)
+    assert found["state redis: disk"].ok
+    assert "canary" not in str(found)
+
+
 def test_a_provider_that_wants_to_know_who_asks_is_a_warning_until_it_does(redis_url: str) -> None:
     """MusicBrainz and Last.fm slow down callers whom they cannot write to; the others do not care."""
     nameless = examined(Deployment(url=redis_url))
@@ -226,6 +257,22 @@ def test_live_asks_the_providers_address_and_nothing_else_does(redis_url: str, s
     assert (before, [entry["method"] for entry in after]) == ([], ["HEAD"])
     assert found.ok
     assert found.detail.startswith("answered ")
+
+
+def test_live_trusts_whom_calls_trust(redis_url: str, tmp_path: Path) -> None:
+    """A company's own authorities, where a provider has some."""
+    authority, file = trustme.CA(), tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(file))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    with Peer(says(http([]), http([])), tls=context) as peer:
+        known = Deployment(url=redis_url, chosen=ProviderSettings(base_url=peer.url, ca_file=file))
+        strange = Deployment(url=redis_url, chosen=ProviderSettings(base_url=peer.url))
+        trusting, wary = (examined(each, live=True)[f"{NAME} live"] for each in (known, strange))
+
+    assert trusting.detail.startswith("answered 200")
+    assert "SSLError" in wary.detail
 
 
 def test_live_says_that_a_provider_cannot_be_reached(redis_url: str) -> None:

@@ -124,3 +124,14 @@ def test_when_nobody_answers_the_task_fails_with_what_spotify_said(enrich: Worke
 
     with pytest.raises(CallError, match="spotify answered 500"):
         enrich("Hey Boy Hey Girl", "The Chemical Brothers")
+
+
+def test_who_calls_directly_has_what_there_is_while_spotify_cools_down(
+    enrich: Worker, sandbox: Sandbox
+) -> None:
+    """Nobody makes such a call again, so it does without what could come later; the first was told itself."""
+    sandbox.control.fault("spotify", mode="throttle", retry_after="300")
+
+    told = [enrich("Hey Boy Hey Girl", "The Chemical Brothers")["sources"]["spotify"] for _ in range(2)]
+
+    assert told == [{"error": "rate_limited"}] * 2

@@ -16,8 +16,11 @@ import tasks
 from config.settings import ProviderSettings, Settings
 from tests.integration.raw_peer import Peer, http, says
 from tests.sandbox import Sandbox
+from worker.claim import Claim
 from worker.engine import Engine
+from worker.errors import ConfigurationError
 from worker.health import unwell
+from worker.keys import keys
 from worker.stack.embedded import EmbeddedValkey
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -119,3 +122,47 @@ def test_a_production_worker_does_not_start_while_the_storage_is_sick(
     assert "not ready for production: storage is not healthy: storage answered 503" in said
     assert state.url not in said
     assert len(sick.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("TWILIO__API_KEY", "canary-without-a-colon"),
+        ("TWILIO__OPTIONS__FROM_NUMBR", "+12125550100"),
+        ("GEOCLIENT__CONTRACT", "v3"),
+    ],
+)
+def test_a_worker_does_not_start_with_settings_by_which_no_call_can_be_made(setting: str, value: str) -> None:
+    """Its calls would fail where nobody looks; the settings are refused before there are any."""
+    with EmbeddedValkey() as state:
+        env = {
+            "PATH": "/usr/bin:/bin",
+            **{f"NARROWS_{role}_URL": state.url for role in ("BROKER", "STATE", "CACHE", "RESULT")},
+            "NARROWS_METRICS_PORT": "0",
+            f"NARROWS_PROVIDERS__{setting}": value,
+        }
+        command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "-Q", STORAGE, "-c", "1"]
+        ended = subprocess.run(
+            command, env=env, cwd=CHECKOUT, capture_output=True, text=True, timeout=90, check=False
+        )
+
+    said = ended.stdout + ended.stderr
+    assert ended.returncode not in {0, None}
+    assert setting.partition("__")[0].lower() in said.lower()
+    assert "configuration_error" in said or "ConfigurationError" in said
+    assert "canary" not in said
+
+
+def test_a_call_whose_provider_cannot_be_asked_by_its_settings_has_its_letter(redis_url: str) -> None:
+    """Its record ends with it: mended settings do not make a call whose caller was told that it failed."""
+    here = engine(redis_url, twilio=ProviderSettings(api_key=SecretStr("no colon")))
+    claim = Claim(home="twilio", task_id="t1", rebuild=lambda: "{}")
+
+    with pytest.raises(ConfigurationError):
+        here.gateway("twilio")
+    gate = here.gate("twilio")
+    gate.claim(claim)
+
+    assert gate.finish(None, claim, "dead", letter="{}") == ("", "dead")
+    assert here.state.llen("dlq:twilio") == 1
+    assert here.state.hget(keys("twilio").call("t1"), "state") == b"ended"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tasks import openweather
 from tests.integration.raw_peer import Peer, http, says
 from worker.errors import (
     CallError,
@@ -222,6 +223,14 @@ def test_an_error_status_can_be_an_answer_if_the_provider_says_so() -> None:
     with Peer(says(http({"found": []}, status=404))) as peer:
         answer = client(peer, judge=lambda status, _headers, _body: "ok" if status == 404 else None).send(GET)
     assert (answer.status, answer.data) == (404, {"found": []})
+
+
+def test_a_page_of_html_is_no_answer_even_where_an_empty_one_is() -> None:
+    """A wrong address has a 404 too; OpenWeather's own may be empty, and says that there is no weather."""
+    with Peer(says(http(status=404, raw=b""))) as peer:
+        assert client(peer, judge=openweather.judge).send(GET).empty
+
+    assert type(refused(http(status=404, raw=b"<html>"), judge=openweather.judge)) is ResponseUnreadable
 
 
 @pytest.mark.parametrize(("headers", "wait"), [({}, 1.0), ({"Retry-After": "3"}, 3.0)])

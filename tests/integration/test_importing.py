@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 
 from tasks.importing.desk import Desk
-from tasks.importing.files import Files, SinkFailed
+from tasks.importing.files import Files
 from tasks.importing.job import Imported, Job, RedisMarks
 from tests.driver import Driver
 from tests.sandbox import Sandbox
@@ -26,6 +26,7 @@ from worker.errors import (
     ConfigurationError,
     DuplicateDelivery,
     ResponseUnreadable,
+    SinkFailed,
     StateUnavailable,
 )
 from worker.gateway import open_gateway

@@ -431,7 +431,7 @@ def test_a_submission_is_made_once_and_none_is_lost(state: Redis, clock: HeldClo
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=30,
+            max_examples=15,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -139,9 +139,9 @@ def test_an_unknown_code_is_an_answer_that_is_kept(make: Make, sandbox: Sandbox,
 def test_a_page_in_place_of_json_says_nothing_of_a_code(make: Make, sandbox: Sandbox) -> None:
     """Also with 404: a wrong address would have every code unknown. It is not kept."""
     worker = make(musicbrainz.PROVIDER)
-    for status in (404, 200):
+    for status, kind in ((404, RequestInvalid), (200, ResponseUnreadable)):
         sandbox.control.fault("musicbrainz", mode="html", status=status, times=1)
-        with pytest.raises(ResponseUnreadable):
+        with pytest.raises(kind):
             worker(lookup_isrc, CODES[0])
 
     assert worker(lookup_isrc, CODES[0])["chosen"]["title"] == "Hey Boy Hey Girl"

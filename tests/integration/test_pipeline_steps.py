@@ -237,3 +237,68 @@ def test_without_being_safe_the_last_attempt_is_the_last(
 def iter_of(request: Request) -> Steps[Any]:
     """One request."""
     return (yield request)
+
+
+def test_who_was_overtaken_while_it_stood_still_begins_anew(worker: Worker, another: Worker) -> None:
+    """What it read before is no longer so; the other was alone meanwhile, and is done by now."""
+    done: list[str] = []
+
+    def slow() -> Steps[None]:
+        yield Alone("mark", seconds=0.2)
+        yield Do(lambda: time.sleep(0.4))
+        another.perform(alone_with(None))
+        yield Do(lambda: done.append("written over the other's"))
+
+    with pytest.raises(CallInFlight):
+        worker.perform(slow())
+
+    assert done == []
+
+
+def test_an_operation_is_alone_with_what_it_has_already(worker: Worker) -> None:
+    """Named twice, it does not wait for itself."""
+
+    def steps() -> Steps[str]:
+        yield Alone("mark")
+        yield Alone("mark")
+        return "alone"
+
+    assert worker.perform(steps()) == "alone"
+
+
+def test_what_was_made_safe_is_safe_from_the_next_worker_too(worker: Worker, state: Redis) -> None:
+    """A worker that is killed behind it leaves no failures of before it in the record."""
+    gate, claim = worker.gateway().gate, recorded("t9")
+    _, report = gate.begin(claim)
+    gate.finish(report, claim, "retry", wait=0.0, attempt=2, backoff=10.0)
+    state.hset(keys(HOME).call("t9"), "state", "queued")
+    again = Claim(home=HOME, task_id="t9", recorded=True, lease=0.1)
+    gate.begin(again, lease=0.1)
+
+    def steps() -> Steps[None]:
+        yield Safe()
+
+    worker.perform(steps(), again)
+
+    assert again.attempt == 0
+    assert state.hmget(keys(HOME).call("t9"), "attempt", "backoff", "first_failed_at") == [None] * 3
+
+
+def test_an_operation_tidies_up_before_others_may_follow_it(worker: Worker, another: Worker) -> None:
+    """Its own ``finally`` runs while it is still alone, also when it was stopped from outside."""
+    seen: list[object] = []
+
+    def steps() -> Steps[None]:
+        yield Alone("mark")
+        try:
+            yield Request(path="/anything", provider="nobody")
+        finally:
+            try:
+                seen.append(another.perform(alone_with(None)))
+            except CallInFlight as held:
+                seen.append(type(held))
+
+    with pytest.raises(KeyError):
+        worker.perform(steps())
+
+    assert seen == [CallInFlight]

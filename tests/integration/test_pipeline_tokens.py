@@ -13,16 +13,25 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import SecretStr
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisGone
 
 from config.settings import ProviderSettings
 from tasks.spotify import PROVIDER, lookup
 from tests.sandbox import TOKEN, Reply, Request, Sandbox, json_reply
+from tests.sandbox.faults import Fault
 from tests.sandbox.spotify import numbered
 from worker.auth import ClientCredentials
 from worker.cache.cache import Cache
 from worker.claim import Claim
-from worker.errors import CallError, CredentialsRefused, ProviderUnavailable, ResponseUnreadable
+from worker.errors import (
+    CallError,
+    CircuitBreakerOpenError,
+    CredentialsRefused,
+    ProviderUnavailable,
+    StateUnavailable,
+)
 from worker.gateway import open_gateway
+from worker.keys import keys
 from worker.metrics.metrics import Metrics
 from worker.pipeline import Pipeline
 from worker.provider import Provider, Rate
@@ -37,7 +46,14 @@ FREE = Rate(calls=10_000, burst=1000)
 class Worker:
     """One worker's pipeline, with the credentials that a deployment gives it."""
 
-    def __init__(self, state: Redis, base: str, *credentials: str, provider: Provider = PROVIDER) -> None:
+    def __init__(
+        self,
+        state: Redis,
+        base: str,
+        *credentials: str,
+        provider: Provider = PROVIDER,
+        rate: Rate = FREE,
+    ) -> None:
         settings = ProviderSettings(
             base_url=f"{base}/v1",
             token_url=f"{base}/api/token",
@@ -46,7 +62,7 @@ class Worker:
         self.registry = CollectorRegistry()
         watcher = Watcher(Metrics(self.registry))
         gateway = open_gateway(
-            replace(provider, rate=FREE),
+            replace(provider, rate=rate),
             settings,
             state,
             state,
@@ -179,20 +195,26 @@ def test_a_token_address_that_is_wrong_is_not_a_track_that_is_missing(hire: Hire
     """A 404 there would read as "no such track" for every track that there is."""
     sandbox.control.fault(NAME, status=404, only="/api/token")
 
-    assert isinstance(hire().fails(), ResponseUnreadable)
+    why = hire().fails()
+
+    assert isinstance(why, ProviderUnavailable)
+    assert "its token host" in str(why)
 
 
-def test_a_token_host_that_is_down_opens_the_breaker_without_a_storm(hire: Hire, sandbox: Sandbox) -> None:
-    """Calls then wait for it as for the API itself."""
+@pytest.mark.parametrize("fault", [{"status": 500}, {"mode": "garbage"}, {"mode": "redirect"}])
+def test_a_token_host_that_is_down_or_astray_opens_the_breaker_without_a_storm(
+    hire: Hire, sandbox: Sandbox, fault: dict[str, Any]
+) -> None:
+    """Calls then wait for it as for the API itself, and none is given up for what it said."""
     worker, started = hire(), time.monotonic()
-    sandbox.control.fault(NAME, status=500, only="/api/token")
+    sandbox.control.fault(NAME, only="/api/token", **fault)
 
-    for number in range(1, 21):
-        worker.fails(number)
+    errors = [worker.fails(number) for number in range(1, 21)]
 
+    assert {type(each) for each in errors} == {ProviderUnavailable, CircuitBreakerOpenError}
     assert worker.pipeline.gateway(NAME).breaker.current_state == "open"
     asked = statuses(sandbox, "/")
-    assert set(asked) == {500}
+    assert statuses(sandbox, "/v1") == []
     assert len(asked) <= 1 + (time.monotonic() - started) / FAILED_FOR
 
 
@@ -228,7 +250,7 @@ def test_a_submission_without_a_token_never_left_so_it_is_not_in_doubt(
 
     why = hire().fails(1, "POST")
 
-    assert isinstance(why, ProviderUnavailable | ResponseUnreadable)
+    assert isinstance(why, ProviderUnavailable)
     assert not why.sent
     assert statuses(sandbox, "/v1/tracks") == []
 
@@ -293,3 +315,38 @@ def test_calls_wait_for_a_token_together_and_not_behind_each_other(hire: Hire, s
     arrived = [each["at"] for each in sandbox.control.journal(NAME)]
     assert max(arrived) - min(arrived) < 30 * 0.5
     assert sandbox.spotify.sold == 1
+
+
+def test_calls_that_waited_for_a_token_leave_at_their_providers_pace(hire: Hire, sandbox: Sandbox) -> None:
+    """Their moments passed while it was bought, so each takes another."""
+    worker = hire(rate=Rate(calls=20, burst=1))
+    sandbox.control.faults[NAME].set([Fault(latency_ms=1500, only="/api/token")])
+
+    with ThreadPoolExecutor(20) as callers:
+        list(callers.map(worker.ask, range(1, 21)))
+
+    tracks = [entry for entry in sandbox.control.journal(NAME) if entry["path"].startswith("/v1/")]
+    moments = sorted(entry["at"] for entry in tracks)
+    assert len(moments) == 20
+    assert moments[-1] - moments[0] > 0.6
+
+
+def test_nothing_is_marked_as_sent_while_its_token_cannot_be_had(state: Redis, sandbox: Sandbox) -> None:
+    """Redis goes away for the token alone: the submission was not sent, and is not in doubt."""
+
+    class NoTokens:
+        def execute_command(self, *command: Any) -> Any:
+            if command[0] == "GET":
+                raise RedisGone
+            return state.execute_command(*command)
+
+    settings = ProviderSettings(base_url=sandbox.base_url(NAME), api_keys=(SecretStr(f"sandbox:{TOKEN}"),))
+    gateway = open_gateway(PROVIDER, settings, state, NoTokens(), None, Cache(state))
+    pipeline = Pipeline(lambda _: gateway, inline_wait=1.0, watcher=Watcher(Metrics(CollectorRegistry())))
+    claim = Claim(home=NAME, task_id="s1", rebuild=lambda: "{}")
+
+    with pytest.raises(StateUnavailable):
+        pipeline.call(gateway, replace(lookup(numbered(1)), method="POST"), claim)
+
+    assert not claim.sending
+    assert not state.exists(keys(NAME).call("s1"))

@@ -19,15 +19,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from tests.fleet import until
 from tests.sandbox import TOKEN, Sandbox
 from worker.auth import ClientCredentials
+from worker.clients import TOKEN_SIGNS
 from worker.errors import (
     CallError,
     CredentialsRefused,
     ProviderThrottled,
     ProviderUnavailable,
-    ResponseUnreadable,
     StateUnavailable,
 )
-from worker.gateway import TOKEN_SIGNS
 from worker.http.client import HttpClient
 from worker.keys import keys
 from worker.provider import Provider, Timeouts
@@ -317,7 +316,7 @@ def test_a_buyers_lease_outlasts_its_question_by_little(make: Make, state: Redis
 
 
 def test_a_second_refusal_right_after_the_renewal_is_the_credentials(
-    make: Make, sandbox: Sandbox, clock: Held
+    make: Make, sandbox: Sandbox, state: Redis
 ) -> None:
     """No endless renewing: once, and again when the new one has held for a while."""
     process, other = make(), make()
@@ -329,10 +328,50 @@ def test_a_second_refusal_right_after_the_renewal_is_the_credentials(
     assert not process.refused(new)
     assert not other.refused(new)
     assert process.held().text == new.text
-    clock.now += SETTLED + 1.0
+    settled(state)
     assert process.refused(new)
     assert process.held().text != new.text
     assert sandbox.spotify.sold == 3
+
+
+def settled(state: Redis) -> None:
+    """Have the time be over for which a token must hold that was bought for a refusal."""
+    (key,) = state.keys("*:anew")
+    assert SETTLED * 900 < state.pttl(key) <= SETTLED * 1000
+    state.pexpire(key, 1)
+    until(lambda: not state.exists(key))
+
+
+@pytest.mark.parametrize("ahead", [-600.0, 600.0])
+def test_whether_a_new_token_has_held_is_told_by_no_workers_clock(
+    state: Redis, sandbox: Sandbox, make: Make, clock: Held, ahead: float
+) -> None:
+    """The buyer's is ten minutes from that of the worker that hears the next refusals."""
+    skewed = Held()
+    skewed.now = clock.now + ahead
+    buyer, other = Process(state, sandbox, skewed), make()
+    assert buyer.refused(buyer.held())
+    new = buyer.held()
+
+    assert other.held().text == new.text
+    assert not other.refused(new)
+    settled(state)
+    assert other.refused(new)
+
+
+def test_a_short_token_that_was_bought_for_a_refusal_must_hold_for_no_longer_than_it_lives(
+    make: Make, sandbox: Sandbox, state: Redis
+) -> None:
+    """What is remembered of it goes with it."""
+    process = make()
+    old = process.held()
+    sandbox.spotify.lifetime = 20.0
+
+    assert process.refused(old)
+    process.held()
+
+    (key,) = state.keys("*:anew")
+    assert 10_000 < state.pttl(key) <= 20_000
 
 
 def test_a_late_refusal_of_an_old_token_leaves_the_new_one_alone(make: Make, sandbox: Sandbox) -> None:
@@ -373,14 +412,15 @@ FAULTS = [
     ({"status": 500}, ProviderUnavailable, 500),
     ({"status": 503, "retry_after": "1"}, ProviderUnavailable, 503),
     ({"status": 401}, CredentialsRefused, 401),
-    ({"status": 404}, ResponseUnreadable, 404),
-    ({"status": 405}, ResponseUnreadable, 405),
+    ({"status": 404}, ProviderUnavailable, 404),
+    ({"status": 405}, ProviderUnavailable, 405),
     ({"mode": "throttle", "retry_after": "7"}, ProviderThrottled, 429),
-    ({"mode": "html"}, None, None),
-    ({"mode": "garbage"}, None, None),
+    ({"mode": "redirect"}, ProviderUnavailable, 302),
+    ({"mode": "html"}, ProviderUnavailable, None),
+    ({"mode": "garbage"}, ProviderUnavailable, None),
     ({"mode": "reset"}, ProviderUnavailable, None),
     ({"mode": "truncate"}, ProviderUnavailable, None),
-    ({"mode": "endless"}, ResponseUnreadable, None),
+    ({"mode": "endless"}, ProviderUnavailable, None),
     ({"mode": "hang"}, ProviderUnavailable, None),
     ({"mode": "drip_body", "pause_ms": 400.0}, ProviderUnavailable, None),
 ]
@@ -388,7 +428,7 @@ FAULTS = [
 
 @pytest.mark.parametrize(("fault", "kind", "status"), FAULTS, ids=lambda each: str(each)[:40])
 def test_whatever_the_token_host_does_it_is_asked_once_and_all_hear_the_same(
-    make: Make, sandbox: Sandbox, fault: dict[str, Any], kind: type[CallError] | None, status: int | None
+    make: Make, sandbox: Sandbox, fault: dict[str, Any], kind: type[CallError], status: int | None
 ) -> None:
     """No storm, no error that is not ours, and nothing that would make a submission doubtful."""
     fleet = [make(within=1.0) for _ in range(2)]
@@ -399,7 +439,7 @@ def test_whatever_the_token_host_does_it_is_asked_once_and_all_hear_the_same(
         errors = list(pool.map(lambda n: fleet[n % 2].failed(), range(40)))
 
     assert len({type(each) for each in errors}) == 1
-    assert kind is None or isinstance(errors[0], kind)
+    assert isinstance(errors[0], kind)
     assert status is None or {getattr(each, "status", None) for each in errors} == {status}
     assert not any(each.sent for each in errors)
     times = asked(sandbox)
@@ -433,6 +473,23 @@ def test_a_throttled_token_host_is_left_alone_for_as_long_as_it_says(
     assert isinstance(why, ProviderThrottled)
     assert why.retry_after == 36_000.0
     assert 5_000 < state.pttl(failed) <= 10_000
+
+
+@pytest.mark.parametrize("left", [200.0, 30.0])
+def test_a_throttled_token_host_is_left_alone_for_as_long_as_there_is_a_token(
+    make: Make, sandbox: Sandbox, state: Redis, clock: Held, left: float
+) -> None:
+    """Nobody waits for the next one, so it is not asked for before the host wants to be asked."""
+    process = make(within=10.0)
+    old = process.held()
+    clock.now = old.until - left
+    sandbox.control.fault("spotify", mode="throttle", retry_after="36000")
+
+    assert [process.held().text, make().held().text] == [old.text] * 2
+
+    (failed,) = state.keys("*:failed")
+    assert asked(sandbox) == 2
+    assert (left - 10) * 1000 < state.pttl(failed) <= left * 1000
 
 
 def test_after_a_failure_the_token_host_is_asked_again_in_a_moment(

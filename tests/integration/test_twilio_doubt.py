@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from config.settings import settings
+from tasks.twilio import send_sms
 from tasks.twilio_doubt import verify
+from tasks.twilio_likeness import Sent
 from tests.driver import Driver
 from tests.fleet import until
 from tests.integration.conftest import HeldClock
@@ -21,7 +23,8 @@ from worker.request import Answer
 from worker.submission import Accepted, Submission
 
 PATH = "/2010-04-01/Accounts/AC1/Messages.json"
-TO = "+12125550123"
+TO, FROM = "+12125550123", "+12125550100"
+SERVICE = "MG" + "0f" * 16
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,10 +45,19 @@ def here(redis_url: str, clock: HeldClock, monkeypatch: pytest.MonkeyPatch) -> I
     engine.cache_clear()
 
 
-def listed(sid: str, at: float, body: str = "Hello") -> dict[str, Any]:
+def listed(sid: str, at: float, **changed: Any) -> dict[str, Any]:
     """A message as Twilio lists it."""
     made = format_datetime(datetime.fromtimestamp(at, UTC))
-    return {"sid": sid, "body": body, "date_created": made, "direction": "outbound-api", "status": "sent"}
+    return {
+        "sid": sid,
+        "body": "Hello",
+        "date_created": made,
+        "direction": "outbound-api",
+        "from": FROM,
+        "num_media": "0",
+        "status": "sent",
+        **changed,
+    }
 
 
 def doubted(submission_id: str, at: float) -> Submission:
@@ -65,7 +77,8 @@ def doubted(submission_id: str, at: float) -> Submission:
 def searched(known: Submission, *messages: dict[str, Any], hold: float = 600.0) -> Accepted | None:
     """What the search makes of *known* when Twilio has these."""
     answer = Answer(status=200, data={"messages": list(messages), "next_page_uri": None})
-    steps = verify(known, TO, "Hello", path=PATH, within=35.0, hold=hold)
+    sent = Sent(body="Hello", sender=FROM, named=True)
+    steps = verify(known, TO, sent, path=PATH, within=35.0, hold=hold)
     return Driver(answer=lambda _: answer).run(steps)
 
 
@@ -83,6 +96,45 @@ def test_one_that_the_ledger_knows_is_another_submissions(here: Quay, clock: Hel
     here.accepted("theirs", "SM1")
     assert searched(doubted("mine", at), listed("SM1", at)) is None
     assert searched(doubted("mine", at), listed("SM1", at), listed("SM2", at)) is not None
+
+
+@pytest.mark.usefixtures("here")
+def test_the_same_words_from_another_number_are_another_programs(clock: HeldClock) -> None:
+    """So that ours is not there, and may be sent again; a picture that we did not send leaves it unclear."""
+    at = clock.ms / 1000
+    assert searched(doubted("mine", at), listed("SM1", at, **{"from": "+12125550199"})) is None
+    with pytest.raises(ResponseUnreadable, match="which it is is unclear"):
+        searched(doubted("mine", at), listed("SM2", at, num_media="3"))
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("arguments", "others"),
+    [
+        ((TO, "Hello", None, FROM, "a key"), {"from": "+12125550199"}),
+        ((TO, "Bye"), {"body": "Bye", "from": None, "messaging_service_sid": SERVICE}),
+    ],
+    ids=["a number that the caller named", "the deployment's service"],
+)
+def test_a_message_is_searched_for_as_the_operation_has_sent_it(
+    clock: HeldClock,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[Any, ...],
+    others: dict[str, Any],
+) -> None:
+    """By its arguments, whatever else they are, and by what the deployment chose."""
+    monkeypatch.setenv("NARROWS_PROVIDERS__TWILIO__API_KEY", f"AC{'0f' * 16}:secret")
+    monkeypatch.setenv("NARROWS_PROVIDERS__TWILIO__OPTIONS__MESSAGING_SERVICE_SID", SERVICE)
+    settings.cache_clear()
+    at = clock.ms / 1000
+    listing = Answer(status=200, data={"messages": [listed("SM1", at, **others)], "next_page_uri": None})
+    submits = send_sms.operation.submission
+    assert submits is not None
+    assert submits.verify is not None
+
+    found = Driver(answer=lambda _: listing).run(submits.verify(doubted("mine", at), *arguments))
+
+    assert (found and found.external_id) == (None if arguments[1] == "Hello" else "SM1")
 
 
 def test_one_that_was_remembered_for_this_very_submission_is_its_own(here: Quay, clock: HeldClock) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from typing import Any
+from urllib.parse import unquote_plus
 
 import pytest
 from hypothesis import given
@@ -23,12 +24,22 @@ JSON = st.recursive(
 
 def test_it_asks_as_the_rfc_has_it() -> None:
     """A form, and the client's own two parts in a Basic header (RFC 6749, 4.4.2 and 2.3.1)."""
-    asked = AUTH.request("/token", "id:secret:with:colons")
+    asked = AUTH.request("/token", "id:secret")
 
     sent = base64.b64decode(asked.headers["Authorization"].removeprefix("Basic ")).decode()
+    assert sent == "id:secret"
     assert (asked.method, asked.path, asked.form) == ("POST", "/token", {"grant_type": "client_credentials"})
-    assert sent == "id:secret:with:colons"
     assert asked.repeatable
+
+
+@given(st.from_regex(r"[!-9;-~]{1,20}", fullmatch=True), st.from_regex(r"[!-~]{1,20}", fullmatch=True))
+def test_whatever_stands_in_a_credential_is_read_as_the_rfc_has_it(client: str, secret: str) -> None:
+    """Each part is encoded as in a form before a colon parts the two (RFC 6749, 2.3.1)."""
+    asked = AUTH.request("/token", f"{client}:{secret}")
+
+    sent = base64.b64decode(asked.headers["Authorization"].removeprefix("Basic ")).decode()
+    assert sent.count(":") == 1
+    assert tuple(map(unquote_plus, sent.split(":"))) == (client, secret)
 
 
 def test_a_scope_goes_along() -> None:

@@ -145,6 +145,14 @@ def test_what_a_credential_adds_is_never_printed() -> None:
     assert not [text for text in printed if "canary" in text or "Y2FuYXJ5" in text]
 
 
+@pytest.mark.parametrize("kind", [ClientCredentials, Login])
+@pytest.mark.parametrize("url", ["/token?audience=x", "https://accounts.example.org/token?x", "/token#part"])
+def test_a_query_in_a_tokens_url_is_refused_where_it_is_declared(kind: Any, url: str) -> None:
+    """It would be dropped, and another token bought than was meant."""
+    with pytest.raises(ValueError, match="would not be sent"):
+        kind(url=url)
+
+
 def test_a_login_sends_user_and_password_in_the_fields_of_its_provider() -> None:
     """As JSON; its body is never printed."""
     login = Login(url="/in", user="name", password="word")

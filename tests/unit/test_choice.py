@@ -124,12 +124,14 @@ def test_a_provider_is_keyed_when_it_can_be_called(auth: Auth, given: dict[str, 
     [
         (Basic(), "AC1:secret", "AC1"),
         (Basic(), "secret-without-a-colon", ""),
+        (Basic(), "AC1:secret,AC1:older", "AC1"),
+        (Basic(), "AC1:secret,AC2:secret", ""),
         (Auth(header="X-Api-Key"), "AC1:secret", ""),
         (Pair(query=("id", "key")), "AC1:secret", ""),
     ],
 )
 def test_only_a_basic_credential_tells_its_user(auth: Basic | Auth | Pair, key: str, user: str) -> None:
-    """It stands in paths; of other credentials every part may be secret."""
-    env = {"NARROWS_PROVIDERS__HARBOR__API_KEY": key}
+    """It stands in paths, so it is the same for all; of other credentials every part may be secret."""
+    env = {"NARROWS_PROVIDERS__HARBOR__API_KEYS": key}
 
     assert chosen(replace(HARBOR, auth=auth), Settings.load(env).providers["harbor"]).user == user

@@ -30,9 +30,10 @@ from worker.steps import plain
 
 ALL = ("spotify", "lastfm")
 TRACK = {"id": "11dFghVXANMlKmJXsNCbNl", "name": "Hells Bells", "artists": [{"name": "AC/DC"}]}
+RECORDING = {"id": "m1", "title": "Hells Bells", "score": 100, "artist-credit": [{"name": "AC/DC"}]}
 BODIES: dict[str, Any] = {
     "spotify": {"tracks": {"items": [TRACK, {**TRACK, "id": "second"}]}},
-    "musicbrainz": {"recordings": [{"id": "m1", "title": "Hells Bells", "score": 100}]},
+    "musicbrainz": {"recordings": [RECORDING]},
     "lastfm": {"toptags": {"tag": [{"name": "hard rock", "count": 100}]}},
 }
 NOTHING: dict[str, Any] = {
@@ -117,6 +118,46 @@ def test_musicbrainz_stands_in_when_spotify_finds_nothing() -> None:
 
     assert found.musicbrainz is not None
     assert found.sources["spotify"] == {"from": "cache", "age": 7.0}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"score": 79},
+        {"score": None},
+        {"title": "Hells Bells (karaoke)"},
+        {"title": "Bells"},
+        {"artist-credit": [{"name": "AC/DC Tribute Band"}]},
+        {"artist-credit": []},
+    ],
+)
+def test_what_musicbrainz_finds_of_somebody_else_is_not_taken(other: dict[str, Any]) -> None:
+    """A search finds something for most words; what fits better may stand behind it."""
+    strange = {**RECORDING, "id": "strange", **other}
+    alone = providers(spotify=NOTHING["spotify"], musicbrainz={"recordings": [strange]})
+    first = providers(spotify=NOTHING["spotify"], musicbrainz={"recordings": [strange, RECORDING]})
+
+    assert run(alone).musicbrainz is None
+    found = run(first).musicbrainz
+    assert found is not None
+    assert found.id == "m1"
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"score": 80},
+        {"title": "HELLS  BELLS!"},
+        {"artist-credit": [{"name": "ac\u2010dc"}]},
+        {"artist-credit": [{"name": "AC/DC", "joinphrase": " feat. "}, {"name": "Bon"}]},
+        {"artist-credit": [{"name": "AC/", "joinphrase": ""}, {"name": "DC"}]},
+    ],
+)
+def test_a_name_is_the_same_in_another_spelling_and_beside_others(same: dict[str, Any]) -> None:
+    """MusicBrainz writes typographers' hyphens and apostrophes, and credits every artist by name."""
+    driver = providers(spotify=NOTHING["spotify"], musicbrainz={"recordings": [{**RECORDING, **same}]})
+
+    assert run(driver).musicbrainz is not None
 
 
 def test_a_provider_without_a_key_is_not_asked() -> None:

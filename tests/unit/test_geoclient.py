@@ -226,7 +226,7 @@ def test_a_lot_that_the_second_code_does_not_vouch_for_is_left_out() -> None:
     assert (found.latitude, found.bbl, found.bin) == (40.7491, None, None)
 
 
-@pytest.mark.parametrize("code", ["EE", "42", "11", "", "0", "99"])
+@pytest.mark.parametrize("code", ["EE", "42", "11", "0", "99"])
 def test_another_return_code_is_not_found_whatever_the_status(code: str) -> None:
     """Geoclient answers 200, with the reason in words."""
     body = {"address": warned(geosupportReturnCode=code, message="'X AVE' NOT RECOGNIZED")}
@@ -290,6 +290,11 @@ def test_an_exact_match_is_taken_from_among_possible_ones() -> None:
         {"address": []},
         {"address": {}},
         {"address": {"geosupportReturnCode": 0}},
+        {"address": {**ADDRESS, "geosupportReturnCode": " "}},
+        {"address": {"geosupportReturnCode": "00"}},
+        {"address": {"geosupportReturnCode": "00", "firstBoroughName": "QUEENS", "zipCode": "11372"}},
+        {"bbl": {"geosupportReturnCode": "00", "bbl": "garbage", "latitude": 40.7}},
+        searched(("EXACT_MATCH", ADDRESS), ("POSSIBLE_MATCH", {"geosupportReturnCode": "00"})),
         {"address": ADDRESS, "bbl": ADDRESS},
         {"status": "OK"},
         {"status": "FINE", "results": []},
@@ -304,6 +309,40 @@ def test_an_answer_that_is_none_of_geoclients_is_unreadable(body: Any) -> None:
     with pytest.raises(ResponseUnreadable) as raised:
         geocoding(body)
     assert raised.value.status == 200
+
+
+@pytest.mark.parametrize("status", [201, 202, 204])
+def test_a_body_is_looked_at_whatever_good_status_it_has(status: int) -> None:
+    """An empty 204 was kept for a day once."""
+    assert verdict(PROVIDER, status, {}, None) == "unreadable"
+    assert verdict(PROVIDER, status, {}, {"address": ADDRESS}) == "ok"
+
+
+def test_a_point_is_never_half_an_addresss_and_half_its_lots() -> None:
+    """A latitude without its longitude is nowhere, so the middle of the lot stands in for both."""
+    middle = {"latitudeInternalLabel": 40.7, "longitudeInternalLabel": -74.0}
+
+    found = geocoding({"address": warned(longitude=None, **middle)}).place
+    nowhere = geocoding({"address": warned(longitude=None)}).place
+
+    assert found is not None
+    assert nowhere is not None
+    assert (found.latitude, found.longitude) == (40.7, -74.0)
+    assert (nowhere.latitude, nowhere.longitude) == (None, None)
+
+
+def test_the_same_exact_match_twice_is_one_place() -> None:
+    """Nobody can choose among one candidate."""
+    said = warned(geosupportReturnCode="01", message="ON THE RIGHT SIDE")
+
+    found = geocoding(searched(("EXACT_MATCH", said), ("EXACT_MATCH", said)))
+
+    assert (found.status, found.place, found.note) == ("found", PLACE, "ON THE RIGHT SIDE")
+
+
+def test_a_return_code_may_be_padded() -> None:
+    """As all texts are."""
+    assert geocoding({"address": warned(geosupportReturnCode="00 ")}).place == PLACE
 
 
 @given(JSON | NEARLY)
@@ -339,7 +378,7 @@ def test_an_answer_tells_how_old_it_is() -> None:
             403,
             "Out of call volume quota. Quota will be replenished in 1.01:02:03.",
             ProviderThrottled,
-            3723.0,
+            90_123.0,
         ),
         (429, "Rate limit is exceeded. Try again in 54 seconds.", ProviderThrottled, 54.0),
         (429, "Rate limit is exceeded. Try again in 1 second.", ProviderThrottled, 1.0),

@@ -182,6 +182,19 @@ def test_what_may_pass_at_mapbox_is_waited_for(first: Any) -> None:
         Both(first, BucketEmpty()).ask()
 
 
+def test_mapbox_may_not_move_an_address_to_another_borough() -> None:
+    """280 Broadway in Staten Island was found in Manhattan once, for certain."""
+    context = {"locality": {"name": "Manhattan"}, "postcode": {"name": "10007"}}
+    moved = {"features": [{"properties": {"full_address": "280 Broadway", "context": context, **POINT}}]}
+
+    found = Both({"address": {"geosupportReturnCode": "42"}}, moved).ask(
+        {"house_number": "280", "street": "Broadway", "borough": "Staten Island", "zip": "10301"}
+    )
+
+    assert (found.status, found.place) == ("ambiguous", None)
+    assert [each.borough for each in found.candidates] == ["Manhattan"]
+
+
 def test_mapbox_may_have_candidates_only() -> None:
     """A guess is reported as one."""
     guess = {"features": [{"properties": {**POINT, "match_code": {"confidence": "low"}}}]}

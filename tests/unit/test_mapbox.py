@@ -39,7 +39,7 @@ JSON = st.recursive(
 
 NEARLY = st.lists(
     st.dictionaries(st.sampled_from(NAMES), JSON, max_size=6).map(
-        lambda fields: {"properties": {"coordinates": {"latitude": 1}, **fields}}
+        lambda fields: {"properties": {"coordinates": {"latitude": 1, "longitude": 1}, **fields}}
     ),
     max_size=3,
 ).map(lambda features: {"features": features})
@@ -142,6 +142,9 @@ def test_only_one_certain_match_is_believed(confidences: list[str | None], statu
         {"features": None},
         {"features": [None]},
         {"features": [{"properties": {}}]},
+        {"features": [{"properties": {"coordinates": {"x": 1}}}]},
+        {"features": [{"properties": {"coordinates": {"latitude": 40.7}}}]},
+        {"features": [{"properties": {"coordinates": {"latitude": 40.7, "longitude": -740}}}]},
         {"features": [{"center": [-73.9, 40.7], "relevance": 1, "place_name": "version 5"}]},
     ],
 )
@@ -150,6 +153,62 @@ def test_an_answer_that_is_not_version_six_is_unreadable(body: Any) -> None:
     assert verdict(PROVIDER, 200, {}, body) == "unreadable"
     with pytest.raises(ResponseUnreadable):
         geocoding(body)
+
+
+@pytest.mark.parametrize("status", [201, 202, 204])
+def test_a_body_is_looked_at_whatever_good_status_it_has(status: int) -> None:
+    """A permanent answer was kept for a day though it was an empty 204."""
+    assert verdict(PROVIDER, status, {}, None) == "unreadable"
+    assert verdict(PROVIDER, status, {}, answered(feature())) == "ok"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "280 RIVERSIDE DRIVE, Staten Island, NY 10301",
+        "280 RIVERSIDE DRIVE, STATEN ISLAND",
+        "280 Riverside Drive The Bronx NY",
+        "280 RIVERSIDE DRIVE 10301",
+        "280 RIVERSIDE DRIVE, NEW YORK, NY 10301-1234, USA",
+        "280 RIVERSIDE DRIVE, MANHATTAN, NY 10301",
+        "280 RIVERSIDE DRIVE, QUEENS, NY 10025",
+    ],
+)
+def test_a_match_in_another_borough_or_zip_than_was_asked_for_is_a_candidate_only(asked: str) -> None:
+    """Mapbox puts one part right by the others, and is sure of it."""
+    here = chosen(PROVIDER, None)
+
+    found = Driver(answer=lambda _: Answer(status=200, data=answered(feature("high")))).run(
+        located(asked, here)
+    )
+
+    assert (found.status, found.place, len(found.candidates)) == ("ambiguous", None, 1)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "280 RIVERSIDE DRIVE",
+        "280 RIVERSIDE DRIVE, MANHATTAN",
+        "280 RIVERSIDE DRIVE, New York, NY 10025",
+        "280 RIVERSIDE DRIVE, MANHATTAN 10025-1234",
+        "10301 RIVERSIDE DRIVE",
+        "280 QUEENS BOULEVARD",
+    ],
+)
+def test_a_match_where_it_was_asked_for_is_a_place(asked: str) -> None:
+    """Only what an address ends with is a borough or a zip."""
+    assert geocoding(answered(feature("high")), asked).status == "found"
+
+
+def test_of_certain_matches_the_one_where_it_was_asked_for_is_the_place() -> None:
+    """And one of which neither borough nor zip is told contradicts nothing."""
+    bare = feature()
+    bare["properties"]["context"] = {}
+    both = answered(bare, feature(name="Elsewhere"))
+
+    assert geocoding(both).status == "ambiguous"
+    assert geocoding(both, "X STREET, QUEENS").place == geocoding(answered(bare)).place
 
 
 @given(JSON | NEARLY)

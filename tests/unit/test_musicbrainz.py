@@ -32,6 +32,7 @@ from worker.request import Answer
 from worker.steps import plain
 
 ISRC = "GBAAA9900303"
+UNKNOWN = {"error": "Not Found", "help": "For usage, please see: https://musicbrainz.org/development/mmd"}
 FIRST = "bf7845cc-eac3-48a3-8b06-543b4b7ba117"
 DOCUMENT: dict[str, Any] = {
     "id": FIRST,
@@ -216,10 +217,9 @@ def test_every_recording_of_a_code_comes_with_the_one_that_is_meant() -> None:
     assert (shown["chosen"]["length_ms"], shown["chosen"]["isrcs"]) == (289946, (ISRC,))
 
 
-@pytest.mark.parametrize("data", [{"error": "Not Found"}, None])
-def test_a_code_that_nobody_knows_has_no_recordings(data: object) -> None:
+def test_a_code_that_nobody_knows_has_no_recordings() -> None:
     """A result and no error."""
-    found = answered(data, status=404).run(lookup_isrc.operation.function(ISRC))
+    found = answered(UNKNOWN, status=404).run(lookup_isrc.operation.function(ISRC))
 
     assert found == Recordings(isrc=ISRC, recordings=(), chosen=None)
 
@@ -278,7 +278,13 @@ def test_a_body_that_is_not_as_promised_is_unreadable_and_not_kept(data: object)
     assert judge(200, {}, data) == "unreadable"
 
 
-@given(BODIES, st.sampled_from([200, 201, 204, 404]))
+def test_a_search_that_is_not_found_is_no_search_that_finds_nothing() -> None:
+    """Its path is there always, so whoever says otherwise is somebody else."""
+    with pytest.raises(ResponseUnreadable):
+        answered(UNKNOWN, status=404).run(search_recording.operation.function("Hey"))
+
+
+@given(BODIES, st.sampled_from([200, 201, 204]))
 def test_whatever_json_comes_is_a_result_or_an_error_of_ours(data: Any, status: int) -> None:
     """No KeyError, no TypeError: those would be a bug's."""
     for steps in (lookup_isrc.operation.function(ISRC), search_recording.operation.function("x")):
@@ -329,7 +335,12 @@ def test_a_pause_is_as_long_as_the_headers_say(headers: dict[str, str], wait: fl
 @pytest.mark.parametrize(
     ("status", "body", "meaning"),
     [
-        (404, {"error": "Not Found"}, "empty"),
+        (404, UNKNOWN, "empty"),
+        (404, None, "rejected"),
+        (404, {}, "rejected"),
+        (404, ["Not Found"], "rejected"),
+        (404, {"statusCode": 404, "message": "Resource not found"}, "rejected"),
+        (404, {"status": 404, "error": "Not Found", "path": "/ws/2/isrc"}, "rejected"),
         (200, {"recordings": []}, "empty"),
         (200, {"recordings": [DOCUMENT]}, "ok"),
         (304, None, "ok"),

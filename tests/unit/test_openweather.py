@@ -16,7 +16,6 @@ from worker.errors import (
     ArgumentsInvalid,
     CallError,
     ProviderUnavailable,
-    ResourceMissing,
     ResponseUnreadable,
 )
 from worker.http.auth import wire_auth
@@ -118,7 +117,7 @@ def test_what_there_is_none_of_is_none() -> None:
     [
         saying({"cod": "404", "message": "city not found"}, status=404, empty=True),
         saying({"cod": "404", "message": "Error: Not found city"}, empty=True),
-        lambda _: ResourceMissing("openweather answered 404", status=404),
+        saying(None, status=404, empty=True),
     ],
     ids=["404", "200 that says 404", "empty 404"],
 )
@@ -138,7 +137,13 @@ def test_no_weather_is_none_and_no_error(said: Callable[[Request], Answer | Call
         (304, None, "ok"),
         (200, {"cod": "404", "message": "Error: Not found city"}, "empty"),
         (404, {"cod": "404", "message": "city not found"}, "empty"),
-        (404, None, "missing"),
+        (404, None, "empty"),
+        (404, {"statusCode": 404, "message": "Resource not found"}, "rejected"),
+        (404, {}, "rejected"),
+        (404, [], "rejected"),
+        (202, None, "unreadable"),
+        (204, None, "unreadable"),
+        (201, FULL, "ok"),
         (400, {"cod": "400", "message": "Nothing to geocode"}, "rejected"),
         (401, {"cod": 401, "message": "Invalid API key."}, "credentials"),
         (200, {"cod": 401, "message": "Invalid API key."}, "credentials"),

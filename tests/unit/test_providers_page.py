@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -93,10 +94,38 @@ def test_every_provider_says_where_it_was_read_and_what_is_unverified(name: str)
     """In the docstring of its module; the day is a day."""
     each = listed()[name]
 
-    assert [title for field, title in FIELDS.items() if not each[field]] == []
+    assert [title for field, title in FIELDS.items() if field != "kept" and not each[field]] == []
     assert date.fromisoformat(each["read_on"].partition(",")[0]) <= date.today()  # noqa: DTZ011
     assert each["about"]
     assert all(task["does"] for task in each["tasks"])
+
+
+@pytest.mark.parametrize("name", sorted(DESIGN))
+def test_what_a_request_keeps_in_its_own_way_is_told(name: str) -> None:
+    """Each ``Caching`` of a provider's module beside the provider's, in the same words."""
+    module = importlib.import_module(f"tasks.{name}")
+    own = [each for each in vars(module).values() if isinstance(each, Caching)]
+
+    assert [each for each in own if words.caching(each).partition(",")[0] not in listed()[name]["kept"]] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("mapbox", "; nothing at all unless the option `permanent` is true |"),
+        ("nyc_open_data", "; no page of an import |"),
+        ("spotify", "; a track by its id 30 d in Redis |"),
+        ("musicbrainz", "; what a search found 1 d in Redis |"),
+    ],
+)
+def test_what_is_kept_otherwise_stands_beside_what_is_kept(name: str, expected: str) -> None:
+    """On the page, in the provider's own table and in the one of all."""
+    page = printed("--markdown")
+    row = next(line for line in page.splitlines() if line.startswith(f"| [`{name}`]"))
+    table = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+
+    assert expected in row
+    assert re.search(rf"^\| kept \|.*{re.escape(expected)}$", table, re.MULTILINE)
 
 
 def test_no_credential_is_told() -> None:
@@ -134,6 +163,7 @@ HEAD = """City library: books.
 Docs     https://api.library.example/docs
          https://api.library.example/changes
 Limits   none published
+Kept     a shelf for a day
 Unverified  what a
          ``429`` looks like
 Read on  2026-11-21, in the rain
@@ -146,6 +176,7 @@ def test_a_modules_head_is_read_by_its_fields() -> None:
         about="City library: books.",
         docs="https://api.library.example/docs https://api.library.example/changes",
         limits="none published",
+        kept="a shelf for a day",
         quirks="",
         unverified="what a `429` looks like",
         read_on="2026-11-21, in the rain",

@@ -131,7 +131,7 @@ def test_no_header_can_raise_or_ask_for_less_than_nothing(value: str, date: str)
     assert left is None or (left.left >= 0 and left.seconds >= 0.0)
 
 
-WORDS = (r"in (\d+) seconds?", r"in (\d+):(\d\d):(\d\d)", r"for (\d+(?:\.\d+)?)s")
+WORDS = (r"in (\d+) seconds?", r"in (?:(\d+)\.)?(\d+):(\d\d):(\d\d)", r"for (\d+(?:\.\d+)?)s")
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,8 @@ WORDS = (r"in (\d+) seconds?", r"in (\d+):(\d\d):(\d\d)", r"for (\d+(?:\.\d+)?)s
         ("Rate limit is exceeded. Try again in 54 seconds.", 54.0),
         ("Try again in 1 second.", 1.0),
         ("Quota will be replenished in 01:02:03.", 3723.0),
+        ("Quota will be replenished in 1.02:03:04.", 93_784.0),
+        ("Quota will be replenished in 31.00:00:00.", 31 * 86_400.0),
         ("Quota will be replenished in 23:59:59, or in 5 seconds", 5.0),
         ("busy for 1.5s", 1.5),
         ("Try again soon.", None),
@@ -148,7 +150,7 @@ WORDS = (r"in (\d+) seconds?", r"in (\d+):(\d\d):(\d\d)", r"for (\d+(?:\.\d+)?)s
     ],
 )
 def test_a_wait_may_stand_in_words(message: str, wait: float | None) -> None:
-    """The first pattern that fits counts: seconds, or hours with minutes and seconds."""
+    """The first pattern that fits counts: seconds, or hours, minutes and seconds, at times behind days."""
     assert worded_wait(WORDS, message) == wait
 
 

@@ -191,18 +191,36 @@ def test_an_answer_can_be_revalidated(soda: Soda) -> None:
 
 
 def test_changed_rows_have_another_etag_and_a_later_date(session: requests.Session) -> None:
-    """What was loaded anew is told apart from what was there before."""
+    """What was loaded anew is told apart from what was there before, which a stale replica still shows."""
     with Sandbox({DOB: [{"boro": "1"}]}, today=TODAY) as sandbox:
         soda = Soda(sandbox, session)
         before = soda.ask(DOB)
         sandbox.nyc_open_data.load({DOB: [{"boro": "2"}]})
-        sandbox.nyc_open_data.out_of_date = True
         after = soda.ask(DOB, headers={"If-None-Match": before.headers["ETag"]})
+        sandbox.nyc_open_data.out_of_date = True
+        stale = soda.ask(DOB)
 
     assert (after.status_code, after.json()) == (200, [{"boro": "2"}])
     modified = "X-SODA2-Truth-Last-Modified"
     assert before.headers[modified] < after.headers[modified]
-    assert after.headers["X-SODA2-Data-Out-Of-Date"] == "true"
+    assert after.headers["X-SODA2-Data-Out-Of-Date"] == "false"
+    assert (stale.json(), stale.headers["X-SODA2-Data-Out-Of-Date"]) == ([{"boro": "1"}], "true")
+    assert stale.headers[modified] == after.headers[modified]
+    known = "X-SODA2-Secondary-Last-Modified"
+    assert stale.headers[known] == before.headers[known] != after.headers[known]
+
+
+def test_rows_that_are_served_for_a_while_leave_the_old_ones_behind(session: requests.Session) -> None:
+    """Others ask the same sandbox; each of the three is told apart from the one before by its date."""
+    with Sandbox({DOB: iter([{"boro": "1"}])}, today=TODAY) as sandbox:
+        soda = Soda(sandbox, session)
+        before = soda.ask(DOB)
+        with sandbox.nyc_open_data.serving({DOB: [{"boro": "2"}]}):
+            meanwhile = soda.ask(DOB)
+        after = soda.ask(DOB)
+
+    assert [each.json() for each in (before, meanwhile, after)] == [[{"boro": n}] for n in "121"]
+    assert len({each.headers["X-SODA2-Truth-Last-Modified"] for each in (before, meanwhile, after)}) == 3
 
 
 def test_an_address_over_eight_kilobytes_is_too_long(soda: Soda) -> None:

@@ -9,13 +9,24 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from redis import Redis
 
 from config.settings import ProviderSettings
 from tasks.email_address import email_address
 from tasks.sendgrid import PROVIDER, send_email
 from tasks.sendgrid_mail import MARK, mail, receipt, tagged
+from worker import outcome
 from worker.choice import chosen
-from worker.errors import ArgumentsInvalid, CallInDoubt, ConfigurationError, CredentialsRefused
+from worker.claim import Claim
+from worker.errors import (
+    ArgumentsInvalid,
+    CallInDoubt,
+    ConfigurationError,
+    CredentialsRefused,
+    ProviderThrottled,
+    ThrottledTooLong,
+)
+from worker.gate import Gate, Report
 from worker.http.verdict import failure, verdict
 from worker.ledger import noted
 from worker.redaction import excerpt
@@ -330,6 +341,21 @@ def test_spent_credits_wait_for_the_next_day_and_a_429_for_its_reset() -> None:
     said = {"x-ratelimit-reset": "1392815263", "date": "Wed, 19 Feb 2014 13:07:33 GMT"}
     throttled = failure(PROVIDER, "throttled", 429, said, envelope("too many requests"))
     assert throttled.retry_after == 10.0  # type: ignore[attr-defined]
+
+
+def test_a_mail_for_which_two_days_running_have_no_credits_waits_for_the_third() -> None:
+    """Others may spend a day's before it is its turn; that is no reason to give it up."""
+    with Redis(port=1) as nobody:  # what is noted is told to no server here
+        report = Report(gate=Gate(nobody, PROVIDER), nonce="n", flight="f")
+        claim = Claim(task_id="a mail", throttled_at=1000.0, clock=1000.0 + 7200.0)
+        spent = failure(PROVIDER, "spent", 401, {}, envelope("Maximum credits exceeded"))
+        spent.retry_after = 86_399.0  # type: ignore[attr-defined]
+
+        why = outcome.noted(spent, report, claim)
+
+    assert isinstance(why, ProviderThrottled)
+    assert not isinstance(why, ThrottledTooLong)
+    assert report.pause == 86_399.0
 
 
 def test_a_refusals_text_is_not_repeated() -> None:

@@ -12,6 +12,7 @@ from worker.errors import (
     CredentialsRefused,
     ProviderThrottled,
     ProviderUnavailable,
+    RecipientSuppressed,
     RequestInvalid,
     ResponseUnreadable,
     UnexpectedError,
@@ -50,3 +51,8 @@ def test_what_was_not_let_out_stays_what_it_is() -> None:
     assert state_after(ProviderUnavailable(), Claim()) == ""
     assert state_after(UnexpectedError("a bug"), Claim()) == ""
     assert state_after(CallInDoubt(), Claim()) == "in_doubt"
+
+
+def test_what_goes_to_nobody_is_rejected_and_does_not_wait() -> None:
+    """Who does not want it was not written to, and will not be."""
+    assert state_after(RecipientSuppressed(), Claim()) == "rejected"

@@ -13,12 +13,15 @@ from pydantic import SecretStr
 from config.settings import ProviderSettings
 from tasks import twilio_search as search
 from tasks.twilio import AFTER, PROVIDER, send_sms
+from tasks.twilio_likeness import Sent
+from tasks.twilio_likeness import chosen as likest
 from tasks.twilio_message import message, path_of, receipt
 from tasks.twilio_search import Message
 from tests.driver import Driver
 from worker.choice import Choice, chosen
 from worker.errors import ArgumentsInvalid, CallError, CallInDoubt, ConfigurationError, ResponseUnreadable
 from worker.http.verdict import verdict
+from worker.overrides import overridden
 from worker.provider import Auth, Provider
 from worker.redaction import excerpt
 from worker.request import Answer, Request
@@ -158,6 +161,24 @@ def test_the_account_is_the_credentials_own_unless_it_is_chosen() -> None:
     assert path_of(here("SK1:secret", account_sid=ACCOUNT)) == PATH
     with pytest.raises(ConfigurationError, match="OPTIONS__ACCOUNT_SID is not set, and the credential"):
         path_of(here("SK1:secret"))
+
+
+def test_credentials_of_two_accounts_stop_the_process_unless_one_is_chosen() -> None:
+    """A path names one account, and the gate chooses the credential: the second's went to the first's."""
+    other = "AC" + "1f" * 16
+    two = (SecretStr(f"{ACCOUNT}:secret"), SecretStr(f"{other}:secret"))
+    same = (SecretStr(f"{ACCOUNT}:secret"), SecretStr(f"{ACCOUNT}:older"))
+
+    with pytest.raises(ConfigurationError) as refused:
+        overridden(PROVIDER, ProviderSettings(api_keys=two))
+
+    assert str(refused.value) == (
+        "NARROWS_PROVIDERS__TWILIO__API_KEYS: all have to be of one account, "
+        "or NARROWS_PROVIDERS__TWILIO__OPTIONS__ACCOUNT_SID has to name it"
+    )
+    assert path_of(chosen(PROVIDER, ProviderSettings(api_keys=same))) == PATH
+    named = ProviderSettings(api_keys=two, options={"account_sid": ACCOUNT})
+    assert path_of(chosen(PROVIDER, named)) == PATH
 
 
 @pytest.mark.parametrize(
@@ -312,44 +333,105 @@ def test_whatever_it_lists_there_are_messages_or_an_error_of_ours(data: Any) -> 
         assert isinstance(driver.run(search.since(PATH, TO, SENT_AT)), list)
 
 
-def made(sid: str, body: str = "Hello", at: float | None = SENT_AT + 1) -> Message:
-    """A message that is nobody else's."""
-    return Message(sid=sid, body=body, made=at)
+def made(sid: str, body: str = "Hello", at: float | None = SENT_AT + 1, **changed: Any) -> Message:
+    """A message that is no other submission's."""
+    return Message(**{"sid": sid, "body": body, "made": at, "sender": FROM, "pictures": 0, **changed})
 
 
 LATEST = SENT_AT + 100.0
+OTHER, OTHER_SERVICE = "+12125550199", "MG" + "0e" * 16
+OURS = Sent(body="Hello", sender=FROM)
+NAMED = Sent(body="Hello", sender=FROM, named=True)
+SERVED = Sent(body="Hello", service=SERVICE)
+PICTURED = Sent(body="Hello", sender=FROM, picture=True)
 
 
 @pytest.mark.parametrize(
-    ("free", "expected"),
+    ("sent", "free", "expected"),
     [
-        ([], None),
-        ([made("SM1")], "SM1"),
-        ([made("SM1", body="Hello ")], "SM1"),
-        ([made("SM1"), made("SM2", body="another program's")], "SM1"),
-        ([made("SM1", at=None)], "SM1"),
-        ([made("SM1", body="another", at=LATEST + 1)], None),
+        (OURS, [], None),
+        (OURS, [made("SM1")], "SM1"),
+        (OURS, [made("SM1", body="Hello ")], "SM1"),
+        (OURS, [made("SM1"), made("SM2", body="another program's")], "SM1"),
+        (OURS, [made("SM1", at=None)], "SM1"),
+        (OURS, [made("SM1", body="another", at=LATEST + 1)], None),
+        (OURS, [made("SM1", status="failed")], "SM1"),
+        (OURS, [made("SM1"), made("SM2", sender=OTHER)], "SM1"),
+        (OURS, [made("SM1", body="another", sender=OTHER)], None),
+        (NAMED, [made("SM1"), made("SM2", sender=OTHER)], "SM1"),
+        (NAMED, [made("SM1", sender=OTHER)], None),
+        (NAMED, [made("SM1", sender=FROM.lstrip("+"))], "SM1"),
+        (PICTURED, [made("SM1", pictures=1)], "SM1"),
+        (PICTURED, [made("SM1", pictures=1), made("SM2")], "SM1"),
+        (SERVED, [made("SM1", service=SERVICE)], "SM1"),
+        (SERVED, [made("SM1", service=SERVICE, sender=None)], "SM1"),
+        (SERVED, [made("SM1", body="another", service=OTHER_SERVICE)], None),
     ],
 )
-def test_the_one_that_says_the_same_at_that_time_is_it(free: list[Message], expected: str | None) -> None:
-    """And none is when nothing went to the number."""
-    found = search.chosen(free, "Hello", LATEST)
+def test_the_one_that_is_the_same_at_that_time_is_it(
+    sent: Sent, free: list[Message], expected: str | None
+) -> None:
+    """Whatever became of it there; and none is when nothing that may be it went to the number."""
+    found = likest(free, sent, LATEST)
     assert (found.sid if found else None) == expected
 
 
 @pytest.mark.parametrize(
-    "free",
+    ("sent", "free"),
     [
-        [made("SM1"), made("SM2")],
-        [made("SM1"), made("SM2", at=LATEST + 1)],
-        [made("SM1", at=LATEST + 1)],
-        [made("SM1", body="Sent from a trial account - Hello")],
-        [made("SM1", body="")],
-        [made("SM1", body="another", at=None)],
+        (OURS, [made("SM1"), made("SM2")]),
+        (OURS, [made("SM1"), made("SM2", at=LATEST + 1)]),
+        (OURS, [made("SM1", at=LATEST + 1)]),
+        (OURS, [made("SM1", body="Sent from a trial account - Hello")]),
+        (OURS, [made("SM1", body="")]),
+        (OURS, [made("SM1", body="another", at=None)]),
+        (OURS, [made("SM1", body="He llo")]),
+        (Sent(body="Hello you", sender=FROM), [made("SM1", body="Hello\n you")]),
+        (OURS, [made("SM1", sender=OTHER)]),
+        (OURS, [made("SM1", sender=None)]),
+        (NAMED, [made("SM1", sender=None)]),
+        (OURS, [made("SM1", pictures=3)]),
+        (OURS, [made("SM1", pictures=None)]),
+        (PICTURED, [made("SM1")]),
+        (SERVED, [made("SM1")]),
+        (SERVED, [made("SM1", service=OTHER_SERVICE)]),
     ],
-    ids=["two", "one later", "later", "changed", "redacted", "undated"],
-)
-def test_what_may_be_it_or_not_stays_in_doubt(free: list[Message]) -> None:
+    ids=[
+        "two", "one later", "later", "changed", "redacted", "undated", "other words", "spaced otherwise",
+        "from our other number", "from nobody", "from nobody, named", "with pictures", "pictures unknown",
+        "without its picture", "by no service", "by another service",
+    ],
+)  # fmt: skip
+def test_what_may_be_it_or_not_stays_in_doubt(sent: Sent, free: list[Message]) -> None:
     """Neither is it taken for it, nor is the message sent again."""
     with pytest.raises(ResponseUnreadable, match="which it is is unclear"):
-        search.chosen(free, "Hello", LATEST)
+        likest(free, sent, LATEST)
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments", "expected"),
+    [
+        ({"from_number": FROM}, (None, None), OURS),
+        ({"from_number": OTHER}, (None, FROM), NAMED),
+        ({"messaging_service_sid": SERVICE}, (None, None), SERVED),
+        ({"from_number": FROM}, ("https://example.org/a.jpg", None), PICTURED),
+    ],
+)
+def test_what_is_searched_for_is_what_was_sent(
+    options: dict[str, str], arguments: tuple[str | None, str | None], expected: Sent
+) -> None:
+    """Read from the form itself."""
+    form = message(here(**options), TO, "Hello", *arguments).form
+    assert form is not None
+    assert Sent.of(form, named=arguments[1] is not None) == expected
+
+
+def test_a_listed_message_is_read_with_whom_it_is_from_and_its_pictures() -> None:
+    """What is not as documented is unknown, which is never the same as ours."""
+    lists = {"messages": [
+        listed("SM1") | {"from": FROM, "num_media": "2", "messaging_service_sid": SERVICE},
+        listed("SM2") | {"from": 7, "num_media": -1, "messaging_service_sid": None},
+    ]}  # fmt: skip
+    first, second = search.outbound(lists)
+    assert (first.sender, first.pictures, first.service) == (FROM, 2, SERVICE)
+    assert (second.sender, second.pictures, second.service) == (None, None, None)

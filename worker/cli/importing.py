@@ -70,18 +70,24 @@ def _task(desk: Desk) -> GuardedTask:
 
 
 def _watched(call: AsyncResult[Any]) -> dict[str, Any]:
-    """What the import brought; a bar on a terminal meanwhile.
+    """What the import brought; a bar on a terminal meanwhile. Exit code 1 when it brought nothing.
 
     Raises:
         NarrowsError: It was given up; it is a dead letter.
     """
+    from celery.exceptions import TaskRevokedError
+
     with following("importing rows") as show:
         while not call.ready():
             time.sleep(LOOK)
             told = call.info if call.state == "PROGRESS" else None
             if isinstance(told, dict):
                 show(told["done"], told["total"])
-    result: dict[str, Any] = call.get()
+    try:
+        result: dict[str, Any] = call.get()
+    except TaskRevokedError:
+        complain("the import was revoked; another one into the same sink begins where it did")
+        raise typer.Exit(1) from None
     return result
 
 

@@ -47,7 +47,7 @@ def _overview(all_of_them: Sequence[Facts]) -> Iterator[str]:
             tasks,
             words.rate(provider.rate),
             f"{provider.quota.limit:,} a day" if provider.quota else "",
-            words.caching(provider.caching),
+            words.caching(provider.caching, each.source.kept),
             each.source.read_on.partition(",")[0],
         )
 
@@ -65,7 +65,7 @@ def _section(each: Facts) -> Iterator[str]:
     yield ""
     yield "| | |"
     yield "|---|---|"
-    for name, said in words.declared(provider).items():
+    for name, said in words.declared(provider, kept=source.kept).items():
         yield _row(name, said)
     for name, option in provider.options.items():
         yield _row(f"option `{name}`", f"{words.option(option)} (`{variable(provider.name, name)}`)")

@@ -19,6 +19,7 @@ __all__ = ["FIELDS", "Source", "said", "source"]
 FIELDS = {
     "docs": "Docs",
     "limits": "Limits",
+    "kept": "Kept",
     "quirks": "Quirks",
     "unverified": "Unverified",
     "read_on": "Read on",
@@ -34,6 +35,7 @@ class Source:
         about: Its first line.
         docs: Where its owner publishes what it does.
         limits: Where its limits are published, and which are our own.
+        kept: What is kept otherwise than all else that it answers.
         quirks: What surprises.
         unverified: What we lean on and have seen nowhere.
         read_on: The day on which all this was read, and what else is to be said of it.
@@ -42,6 +44,7 @@ class Source:
     about: str = ""
     docs: str = ""
     limits: str = ""
+    kept: str = ""
     quirks: str = ""
     unverified: str = ""
     read_on: str = ""

@@ -24,8 +24,11 @@ _RESEND = {
 _WHOLE_MINUTES = 120.0
 
 
-def declared(provider: Provider) -> dict[str, str]:
-    """What each aspect of *provider* is; what it does not have is left out."""
+def declared(provider: Provider, *, kept: str = "") -> dict[str, str]:
+    """What each aspect of *provider* is; what it does not have is left out.
+
+    *kept* is for :func:`caching`.
+    """
     rows = {
         "address": f"`{provider.base_url}`",
         "credential": _auth(provider),
@@ -35,7 +38,7 @@ def declared(provider: Provider) -> dict[str, str]:
         "breaker": breaker(provider.breaker),
         "retries": _retry(provider.retry),
         "throttled": _cooldown(provider),
-        "kept": caching(provider.caching),
+        "kept": caching(provider.caching, kept),
         "time-outs": _timeouts(provider.timeouts),
         "body": f"{provider.max_body / 2**20:g} MiB at most",
         "without state": "asked all the same, at this process's share of its rate"
@@ -74,17 +77,18 @@ def breaker(rules: Breaker) -> str:
     return f"{' or '.join(each for each in opens if each)}; {back}"
 
 
-def caching(kept: Caching | None) -> str:
-    """How long answers are good."""
+def caching(kept: Caching | None, otherwise: str = "") -> str:
+    """How long answers are good, and which *otherwise*: a request may have its own."""
     if kept is None:
-        return ""
+        return otherwise
     words = [
         f"{_time(kept.redis)} in Redis" if kept.redis else "",
         f"{_time(kept.memory)} in each process" if kept.memory else "",
         f"empty ones {_time(min(kept.empty, kept.redis))}" if kept.empty < kept.redis else "",
         f"{_time(kept.stale_if_error)} where it is down" if kept.stale_if_error else "",
     ]
-    return ", ".join(each for each in words if each)
+    usual = ", ".join(each for each in words if each)
+    return f"{usual}; {otherwise}" if otherwise else usual
 
 
 def option(each: Option) -> str:

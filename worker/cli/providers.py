@@ -63,7 +63,7 @@ def _list(found: list[Facts]) -> None:
             cell(words.rate(provider.rate)),
             cell(provider.quota and f"{provider.quota.limit:,} a day"),
             cell(words.breaker(provider.breaker).partition(";")[0]),
-            cell(words.caching(provider.caching)),
+            cell(words.caching(provider.caching, each.source.kept)),
             cell(each.source.read_on.partition(",")[0]),
         )
     console().print(drawn)
@@ -73,7 +73,7 @@ def _show(each: Facts) -> None:
     from worker.cli import provider_words as words
 
     provider, source = each.provider, each.source
-    rows = dict(words.declared(provider))
+    rows = dict(words.declared(provider, kept=source.kept))
     rows |= {f"option {name}": words.option(one) for name, one in provider.options.items()}
     signs = words.meanings(each.signs) if each.signs else {}
     rows |= {"its answers": each.judge, **{f"means {name}": said for name, said in signs.items()}}

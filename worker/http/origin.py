@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from urllib3 import HTTPConnectionPool, PoolManager
 
-__all__ = ["Origin", "environment_proxy"]
+__all__ = ["Origin", "environment_proxy", "tls"]
 
 POOL_SIZE = 64
 """Idle connections kept; a burst beyond it connects anew and closes again, it never waits."""
@@ -83,7 +83,7 @@ class Origin:
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=POOL_SIZE, max_retries=0, pool_block=False)
         manager: PoolManager = adapter.proxy_manager_for(self._proxy) if self._proxy else adapter.poolmanager
         secure = self._place[0] == "https"
-        options = {"ssl_context": _tls(self._verify)} if secure else None
+        options = {"ssl_context": tls(self._verify)} if secure else None
         pool = manager.connection_from_url(self._url, pool_kwargs=options)
         pool.ConnectionCls = GuardedHTTPSConnection if secure else GuardedHTTPConnection
         return pool
@@ -102,8 +102,12 @@ def _place(parts: SplitResult) -> tuple[str, str | None, int | None]:
 
 
 @cache
-def _tls(verify: bool | str) -> ssl.SSLContext:  # noqa: FBT001 - requests' own parameter
-    """One context for all providers: loading the authorities takes milliseconds."""
+def tls(verify: bool | str) -> ssl.SSLContext:  # noqa: FBT001 - requests' own parameter
+    """One context for all providers: loading the authorities takes milliseconds.
+
+    Raises:
+        OSError: Their file cannot be read, or holds none.
+    """
     if verify is not False:
         return ssl.create_default_context(cafile=certifi.where() if verify is True else verify)
     disable_warnings(InsecureRequestWarning)  # somebody chose it; once a call is no news

@@ -17,7 +17,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from worker.errors import CallError, ProviderUnavailable, RequestInvalid, ResponseUnreadable
+from worker.errors import CallError, ProviderUnavailable, RequestInvalid, ResponseTooLarge, ResponseUnreadable
 from worker.http.body import BodyTooLarge
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _told(
     if isinstance(error, ValueError) and not exchange.sent:
         return RequestInvalid, "cannot be sent this request: its path or a header is malformed"
     if isinstance(error, BodyTooLarge):
-        return ResponseUnreadable, f"sent more than {provider.max_body} bytes"
+        return ResponseTooLarge, f"sent more than {provider.max_body} bytes"
     if isinstance(error, DecodeError | ValueError):
         return ResponseUnreadable, "sent headers or a compressed body that make no sense"
     return ProviderUnavailable, _broken(error)

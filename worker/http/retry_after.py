@@ -22,6 +22,9 @@ EPOCH_ABOVE = 100_000_000
 MILLISECONDS_ABOVE = 100_000_000_000
 """The year 5138 as seconds, 1973 as milliseconds."""
 
+_UNITS = (1.0, 60.0, 3600.0, 86_400.0)
+"""Seconds of a second, a minute, an hour and a day."""
+
 _NUMBER = re.compile(r"\d{1,15}(\.\d{1,9})?")
 _FAMILIES = ("x-ratelimit-", "x-rate-limit-", "ratelimit-")
 _RESETS = tuple(f"{family}reset" for family in _FAMILIES)
@@ -80,12 +83,12 @@ def reset_after(headers: Mapping[str, str], *, now: float | None = None) -> floa
 def worded_wait(patterns: Iterable[str], message: str) -> float | None:
     """Seconds that *message* asks for, by the first of *patterns* that is in it; None when none is.
 
-    A pattern has one group of seconds, or three of hours, minutes and seconds.
+    A pattern has one group of seconds, or three of hours, minutes and seconds, or one of days before them.
     """
     for pattern in patterns:
         if found := re.search(pattern, message):
-            parts = [float(part) for part in found.groups()]
-            return sum(part * 60.0**power for power, part in enumerate(reversed(parts)))
+            parts = [float(part or 0) for part in reversed(found.groups())]
+            return sum(part * unit for part, unit in zip(parts, _UNITS, strict=False))
     return None
 
 

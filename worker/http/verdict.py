@@ -86,10 +86,11 @@ def failure(
         error = RecipientSuppressed(said, status=status)
     elif meaning == "pending":
         wait = retry_after(headers)
-        error = ProviderUnavailable(
+        pending = ProviderUnavailable(
             f"{said}: not ready yet", status=status, retry_after=PENDING_WAIT if wait is None else wait
         )
-        error.neutral = True
+        pending.neutral, pending.patience = True, provider.retry.within
+        error = pending
     elif meaning == "unavailable":
         error = ProviderUnavailable(said, status=status, retry_after=retry_after(headers))
     elif meaning == "credentials":

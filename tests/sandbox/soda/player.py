@@ -12,7 +12,8 @@ import json
 import random
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
@@ -24,6 +25,7 @@ from tests.sandbox.soda.errors import CastFailed, QueryRefused
 from tests.sandbox.soda.expressions import Row
 from tests.sandbox.soda.query import Query
 from tests.sandbox.soda.table import Table
+from tests.sandbox.soda.values import instant
 
 __all__ = ["MAX_TARGET", "POISON", "SodaPlayer"]
 
@@ -44,7 +46,7 @@ class SodaPlayer:
 
     Attributes:
         tokens: App tokens that are known; others are refused, none at all is fine.
-        out_of_date: Whether answers say that they come from a stale replica.
+        out_of_date: Whether a stale replica answers, which knows what there was before the last change.
     """
 
     name = "nyc_open_data"
@@ -55,18 +57,37 @@ class SodaPlayer:
         self._seed = seed
         self._served = itertools.count()
         self._modified = datetime.combine(today - timedelta(days=1), time(17, 40, 22), UTC)
+        self._rows: Rows = {}
         self._tables: dict[str, Table] = {}
+        self._older = self._modified, self._tables
         self._known: OrderedDict[Any, list[Row]] = OrderedDict()
         self.load(rows)
 
+    @contextmanager
+    def serving(self, rows: Rows) -> Iterator[None]:
+        """:meth:`load` *rows*, and at the end those that there were before."""
+        before = self._rows
+        self.load(rows)
+        try:
+            yield
+        finally:
+            self.load(before)
+
     def load(self, rows: Rows) -> None:
-        """Replace the rows of every dataset; answers carry a later modification time from now on."""
-        self._modified += timedelta(minutes=1)
+        """Replace the rows of every dataset; answers carry a later modification time from now on.
+
+        None of the rows changed after it.
+        """
+        self._older = self._modified, self._tables
+        self._rows = {id_: list(found) for id_, found in rows.items()}
+        later = self._modified + timedelta(minutes=1)
+        said = [row[":updated_at"] for found in self._rows.values() for row in found if ":updated_at" in row]
+        self._modified = max([later, *(datetime.fromisoformat(instant(each)) for each in set(said))])
         stamp = self._modified.strftime("%Y-%m-%dT%H:%M:%S.000")
         if unknown := sorted(set(rows) - set(DATASETS)):
             raise ValueError(f"no datasets {', '.join(unknown)}")
         self._tables = {
-            id_: Table(dataset, rows.get(id_, ()), modified=stamp) for id_, dataset in DATASETS.items()
+            id_: Table(dataset, self._rows.get(id_, ()), modified=stamp) for id_, dataset in DATASETS.items()
         }
 
     async def answer(self, request: Request) -> Reply:
@@ -82,7 +103,8 @@ class SodaPlayer:
             return errors.page(405)
         if match[2] != ".json":
             return errors.page(406)
-        return self._resource(self._tables[match[1]], request)
+        tables = self._older[1] if self.out_of_date else self._tables
+        return self._resource(tables[match[1]], request)
 
     def failure(self, status: int) -> Reply:
         return errors.failure(status)
@@ -136,8 +158,9 @@ class SodaPlayer:
         return Reply(headers=headers, body=body, chunked=True)
 
     def _headers(self, table: Table, query: Query, request: Request) -> dict[str, str]:
-        modified = format_datetime(self._modified, usegmt=True)
-        about = f"{table.version}{self._modified}{sorted(request.params.items())}"
+        known = self._older[0] if self.out_of_date else self._modified
+        truth, modified = (format_datetime(each, usegmt=True) for each in (self._modified, known))
+        about = f"{table.version}{known}{sorted(request.params.items())}"
         digest = hashlib.sha256(about.encode()).hexdigest()
         kinds = _shown_columns(table, query)
         return {
@@ -149,7 +172,7 @@ class SodaPlayer:
             "X-SODA2-Fields": _json(list(kinds)),
             "X-SODA2-Types": _json(list(kinds.values())),
             "X-SODA2-Data-Out-Of-Date": str(self.out_of_date).lower(),
-            "X-SODA2-Truth-Last-Modified": modified,
+            "X-SODA2-Truth-Last-Modified": truth,
             "X-SODA2-Secondary-Last-Modified": modified,
             "Last-Modified": modified,
             "Vary": "Accept-Encoding",
