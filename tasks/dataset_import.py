@@ -95,7 +95,6 @@ def _job(dataset: str, since: str | None, sink: str, kind: str) -> Job:
     target = f"{dataset} {whole}" if since is None else ""
     asked = f"{dataset} {whole} {since or ''} {kind}"  # which an edited letter changes, and not its id
     desk = Desk(engine().state, home, task_id=import_id, asked=asked, target=target)
-    source = f"{home}:{dataset}:{name[:NAMED]}:{digest(whole)}"
     return Job(
         provider=home,
         dataset=dataset,
@@ -103,12 +102,20 @@ def _job(dataset: str, since: str | None, sink: str, kind: str) -> Job:
         since=since,
         desk=desk,
         files=Files(place, name, kind=kind),
-        marks=_marks(chosen.option("watermarks"), desk, source),
+        marks=_marks(chosen.option("watermarks"), desk, source_of(dataset, place.place, name)),
         overlap=chosen.option("import_overlap"),
         limit=chosen.option("import_rows"),
         turn=min(LONGEST_TURN, settings.task_time_limit * 0.4) if task_id else None,
         others=lambda: engine().records(home).ahead(import_id),
     )
+
+
+def source_of(dataset: str, place: str, name: str) -> str:
+    """By which name the storage service keeps the watermark of a data set in one folder of one place."""
+    from worker.keys import digest
+
+    whole = digest(f"{place}/{name}")
+    return f"{nyc_open_data.PROVIDER.name}:{dataset}:{name[:NAMED]}:{whole}"
 
 
 def _marks(where: str, desk: Desk, source_id: str) -> Marks:

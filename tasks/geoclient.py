@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from tasks.apim import DAY, WAITS
 from tasks.bbl import BBL
 from tasks.geoclient_answers import SOURCE, geocoding, meaning
 from tasks.location import Location
@@ -54,9 +55,9 @@ V2 = Provider(
     quota=Quota(limit=100_000),
     breaker=Breaker(failures=None, ratio=0.5, window=20),
     caching=Caching(memory=300.0, redis=86_400.0, stale_if_error=7 * 86_400.0),
-    max_cooldown=86_400.0,  # a spent quota comes back within a day
+    max_cooldown=DAY,
     judge=judge,
-    waits=(r"in (\d+) seconds?", r"in (?:(\d+)\.)?(\d+):(\d\d):(\d\d)"),
+    waits=WAITS,
     options={
         "fallback": Option(
             about="who answers what Geoclient does not find or refuses: mapbox (when it has a key) or none",

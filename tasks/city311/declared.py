@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from tasks.apim import DAY, WAITS
 from tasks.city311 import steps
 from tasks.city311.adapter import Base311Adapter
 from tasks.city311.doubt import resending
@@ -91,7 +92,10 @@ def _provider(name: str, adapters: tuple[Base311Adapter, ...], rate: Rate, quota
             retry=Retry(attempts=10, within=300.0, first=2.0, most=60.0),
             auth=adapter.auth,
             cooldown=30.0,
+            max_cooldown=DAY,
+            too_long="wait",  # a report is of use tomorrow too
             judge=judge,
+            waits=WAITS,
             contract=adapter.contract,
             contracts=contracts,
         )

@@ -50,7 +50,7 @@ class Desk:
         redis: The state Redis.
         provider: Whose data it is.
         task_id: The call that imports.
-        asked: What it is to import; the same call with other arguments is another import.
+        asked: What else it is to import; the same call with other arguments is another import.
         target: Data set and sink: what several imports go on with, one after the other; "" for one that
             stands for itself.
         most: Rows that are remembered.
@@ -69,7 +69,7 @@ class Desk:
         self._keys = at = keys(provider)
         self._redis, self._most = redis, most
         self._id = task_id if target else ""
-        self._here = at.importing(f"{task_id} {asked}")
+        self._here = at.importing(f"{task_id} {target} {asked}")
         self._rows = f"{self._here}:rows"
         self._target, self._delivered = at.imported(target), f"{at.imported(target)}:rows"
         self._held = f"{at.imported(target)}:by"

@@ -41,7 +41,11 @@ BOOK = {
     "required": ["isbn", "title"],
     "properties": {"isbn": ISBN, "title": {"type": "string"}, "pages": {"type": "integer"}},
 }
-ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"enum": ["no_such_book"]}}}
+ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {"error": {"enum": ["no_such_book"]}, "message": {"type": "string"}},
+}
 HOLD = {
     "type": "object",
     "required": ["isbn", "card", "branch"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tasks import get_watermark, import_dataset, update_watermark
+from tasks import fetch_permits, get_watermark, import_dataset, update_watermark
+from tasks.dataset_import import source_of
 from tests.fleet import Fleet, Ground, until
 from tests.sandbox import Sandbox
 from tests.sandbox.soda.endless import EndlessPlayer
@@ -82,10 +84,11 @@ def test_an_import_waits_for_what_is_not_ready_and_keeps_its_watermark_in_the_st
 ) -> None:
     """202 is asked again; the next import goes on from the moment that the service has."""
     sandbox = ground.sandbox
-    with workers(ground, tmp_path, 150, **{f"{BUSY}OPTIONS__WATERMARKS": "storage"}):
-        sandbox.control.fault("nyc_open_data", mode="accepted_202", times=2)
+    env = {f"{BUSY}OPTIONS__WATERMARKS": "storage", f"{BUSY}RETRY_FIRST": "0.1"}
+    with workers(ground, tmp_path, 150, **env):
+        sandbox.control.fault("nyc_open_data", mode="accepted_202", times=4)  # a failure has three attempts
         first = import_dataset.delay(CALLS, sink="daily/calls").get(timeout=60)
-        source = f"nyc_open_data:{CALLS}:daily/calls"
+        source = source_of(CALLS, f"file://{tmp_path}", "daily/calls")
         until(lambda: source in sandbox.storage.marks)
         update_watermark.delay(source, "2026-11-19T00:00:00Z").get(timeout=20)
         second = import_dataset.delay(CALLS, sink="daily/calls").get(timeout=60)
@@ -168,3 +171,65 @@ def test_an_import_takes_no_more_memory_than_its_pages(ground: Ground, tmp_path:
     place = Path(done["place"].removeprefix("file://"))
     assert sum(path.read_bytes().count(b"\n") for path in place.glob("part-*")) == total
     assert grown < 60
+
+
+def test_calls_that_somebody_waits_for_go_before_imports_that_hold_all_slots(
+    ground: Ground, tmp_path: Path
+) -> None:
+    """Again and again: an import that gave way comes back behind whoever waits by then."""
+    with workers(ground, tmp_path, 5000):
+        ground.sandbox.control.fault("nyc_open_data", latency_ms=400, only=CALLS)
+        imports = [import_dataset.delay(CALLS, sink=f"sink-{number}") for number in range(3)]
+        until(lambda: any(call.state == "PROGRESS" for call in imports), 20.0)
+        waited = []
+        for lot in ("1012650001", "1012650002", "1012650003"):
+            started = time.monotonic()
+            fetch_permits.delay(lot).get(timeout=60)
+            waited.append(time.monotonic() - started)
+        assert not any(call.ready() for call in imports)
+        for call in imports:
+            call.revoke()
+
+    assert max(waited) < 15.0  # without it, a minute, which is their turn
+
+
+def test_an_import_outlasts_a_sink_that_is_away_for_more_than_its_attempts(
+    ground: Ground, tmp_path: Path
+) -> None:
+    """No attempt is used by it, as none is wrong; it goes on where the sink is back."""
+    control, fast = ground.sandbox.control, {f"{BUSY}RETRY_FIRST": "0.1"}
+    (tmp_path / "away").write_text("in the way")
+    with workers(ground, tmp_path, 150, **fast) as fleet:
+        call = import_dataset.delay(CALLS, sink="away")
+        until(
+            lambda: control.counts("nyc_open_data")["count"] >= 2 * 4, 60.0, told=lambda: fleet.logs[-2000:]
+        )
+        assert not call.ready()
+        (tmp_path / "away").unlink()
+        done = call.get(timeout=60)
+
+    assert read(done) == Counter(row(number)[":id"] for number in range(150))
+
+
+def test_the_command_says_in_a_line_that_its_import_was_revoked(
+    ground: Ground, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1, and no traceback."""
+    codes, told = [], ""
+    with workers(ground, tmp_path, 3000):
+        ground.sandbox.control.fault("nyc_open_data", latency_ms=400)
+        command = threading.Thread(target=lambda: codes.append(run(["import", CALLS])))
+        command.start()
+        deadline = time.monotonic() + 20
+        while "the import is" not in told and time.monotonic() < deadline:
+            told += capsys.readouterr().err
+            time.sleep(0.05)
+        call = import_dataset.AsyncResult(told.split("the import is ")[1].split(";")[0])
+        until(lambda: call.state == "PROGRESS", 20.0)
+        call.revoke()
+        command.join(30)
+    told += capsys.readouterr().err
+
+    assert codes == [1]
+    assert "the import was revoked" in told
+    assert "Traceback" not in told

@@ -21,7 +21,7 @@ from worker.errors import (
     ResponseUnreadable,
 )
 from worker.http.client import HttpClient
-from worker.provider import Auth, Provider, Timeouts, Verdict
+from worker.provider import Auth, Provider, Retry, Timeouts, Verdict
 from worker.request import Request
 
 CANARY = "canary-7f3a"
@@ -243,7 +243,7 @@ def test_an_accepted_request_that_is_not_ready_asks_for_patience_and_hurts_nobod
         judge=lambda status, _headers, _body: "pending" if status == 202 else None,
     )
     assert isinstance(error, ProviderUnavailable)
-    assert (error.neutral, error.retry_after) == (True, wait)
+    assert (error.neutral, error.retry_after, error.patience) == (True, wait, Retry().within)
 
 
 def test_a_server_error_is_not_neutral_and_keeps_the_wait_it_names() -> None:

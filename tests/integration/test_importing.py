@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from redis import Redis
 
-from tasks.importing.desk import Desk
+from tasks.importing.desk import INLINE, Desk
 from tasks.importing.files import Files
 from tasks.importing.job import Imported, Job, RedisMarks
 from tests.driver import Driver
@@ -22,9 +24,12 @@ from worker.cache.cache import Cache
 from worker.claim import Claim
 from worker.errors import (
     CallDeferred,
+    CallError,
     CallInFlight,
     ConfigurationError,
     DuplicateDelivery,
+    ProviderUnavailable,
+    ResponseTooLarge,
     ResponseUnreadable,
     SinkFailed,
     StateUnavailable,
@@ -78,15 +83,25 @@ class Desks:
     pipeline: Pipeline
     progress: list[Progress] = field(default_factory=list)
 
-    def job(self, import_id: str, *, since: str | None = None, limit: int = 10, **how: Any) -> Job:
+    def job(
+        self,
+        import_id: str,
+        *,
+        dataset: str = CALLS,
+        sink: str = "calls",
+        since: str | None = None,
+        limit: int = 10,
+        **how: Any,
+    ) -> Job:
         """An import as a worker would make it."""
-        target = "" if since else "erm2-nwe9 calls"
-        most = how.pop("most", 1000)
-        desk = Desk(self.state, NAME, task_id=import_id, target=target, most=most)
-        files = Files(Storage(f"file://{self.folder}"), "calls", kind=how.pop("kind", "jsonl"))
+        target, kind = f"{dataset} {sink}", how.pop("kind", "jsonl")
+        asked, most = f"{target} {since} {kind}", how.pop("most", 1000)
+        target = "" if since else target
+        desk = Desk(self.state, NAME, task_id=import_id, asked=asked, target=target, most=most)
+        files = Files(Storage(f"file://{self.folder}"), sink, kind=kind)
         return Job(
             provider=NAME,
-            dataset=CALLS,
+            dataset=dataset,
             import_id=import_id,
             since=since,
             desk=desk,
@@ -103,6 +118,15 @@ class Desks:
     def serve(self, rows: Iterable[dict[str, Any]]) -> None:
         """Have the provider know these rows and no others."""
         self.sandbox.nyc_open_data.load({CALLS: list(rows)})
+
+    def left(self, import_id: str, *, after: int) -> None:
+        """An import whose worker is killed after so many steps, and whose call is no more."""
+        killed(self, import_id, after=after)
+        self.state.delete(keys(NAME).imported("erm2-nwe9 calls") + ":by")
+
+    def manifests(self) -> list[str]:
+        """Those that lie there, whoever wrote them."""
+        return [str(path) for path in sorted(self.folder.rglob("manifest.json"))]
 
     def versions(self, *manifests: str | None) -> Counter[tuple[str, str]]:
         """How often each version of each row stands in the files that the manifests name."""
@@ -129,10 +153,10 @@ def desks(state: Redis, sandbox: Sandbox, tmp_path: Path) -> Desks:
     return made(state, sandbox, tmp_path)
 
 
-def made(state: Redis, sandbox: Sandbox, folder: Path) -> Desks:
+def made(state: Redis, sandbox: Sandbox, folder: Path, **how: Any) -> Desks:
     """Imports by this Redis into this folder."""
     sandbox.control.reset()
-    provider = Provider(name=NAME, base_url=sandbox.base_url(NAME))
+    provider = Provider(name=NAME, base_url=sandbox.base_url(NAME), **how)
     gateway = open_gateway(provider, None, state, state, None, Cache(state))
     pipeline = Pipeline(lambda _: gateway, inline_wait=0.5, watcher=Watcher(Metrics()))
     return Desks(state, sandbox, folder, pipeline)
@@ -250,9 +274,13 @@ def killed(desks: Desks, import_id: str, *, after: int) -> None:
     def mortal(steps: Any) -> Any:
         wanted = next(steps)
         while True:
-            answer = yield counted(wanted)
             try:
-                wanted = steps.send(answer)
+                try:
+                    answer = yield counted(wanted)
+                except CallError as why:
+                    wanted = steps.throw(why)
+                else:
+                    wanted = steps.send(answer)
             except StopIteration as end:
                 return end.value
 
@@ -294,12 +322,267 @@ def test_a_run_that_stood_still_while_another_took_over_can_write_nothing_any_mo
 def test_two_imports_do_not_go_on_from_one_watermark_at_once(desks: Desks) -> None:
     """The second waits; when the first has ended it brings nothing."""
     desks.serve([row(number, NOON) for number in range(25)])
-    killed(desks, "first", after=8)
+    killed(desks, "first", after=9)
+    desks.state.hset(keys(NAME).call("first"), "state", "running")
+    asked = desks.sandbox.control.counts(NAME)["count"]
 
-    with pytest.raises(CallInFlight):
-        desks.run("second")
+    waits = [waiting(desks, "second") for _ in range(6)]
+
+    assert waits == [5.0, 10.0, 20.0, 40.0, 60.0, 60.0]
+    assert desks.sandbox.control.counts(NAME)["count"] == asked
     assert desks.run("first").rows == 25
     assert desks.run("second").rows == 0
+
+
+def waiting(desks: Desks, import_id: str) -> float:
+    """Seconds after which an import asks again that another one holds back."""
+    with pytest.raises(CallInFlight) as held:
+        desks.run(import_id)
+    return held.value.wait
+
+
+@pytest.mark.parametrize("recorded", ["", "ended"])
+def test_an_import_whose_call_has_ended_holds_nobody_back(desks: Desks, recorded: str) -> None:
+    """It was revoked, or is a dead letter: whoever comes next need not wait until its hold is over."""
+    rows = [row(number, NOON) for number in range(25)]
+    desks.serve(rows)
+    killed(desks, "revoked", after=9)
+    if recorded:
+        desks.state.hset(keys(NAME).call("revoked"), "state", recorded)
+
+    assert desks.versions(desks.run("next").manifest) == once(*rows)
+
+
+def test_an_import_that_is_no_call_holds_others_back_for_its_time(desks: Desks) -> None:
+    """Nobody can look up whether it still goes on."""
+    desks.serve([row(number, NOON) for number in range(25)])
+    killed(desks, f"{INLINE}here", after=9)
+
+    assert waiting(desks, "second") == 5.0
+    assert 0 < desks.state.pttl(keys(NAME).imported("erm2-nwe9 calls") + ":by") <= 600_000
+
+
+def test_of_two_imports_that_go_on_at_once_the_first_to_end_counts(desks: Desks) -> None:
+    """Whatever made the second think that the first is gone."""
+    rows = [row(number, NOON) for number in range(25)]
+    desks.serve(rows)
+
+    def overtaken(progress: Progress) -> None:
+        if progress.done == 20:
+            desks.run("quick")
+
+    slow = performed(desks.pipeline, desks.job("slow").run(), overtaken)
+
+    assert slow.manifest is None
+    assert desks.versions(*desks.manifests()) == once(*rows)
+    assert desks.run("slow").manifest is None
+
+
+@pytest.mark.parametrize("seen", range(1, 31))
+def test_whoever_comes_after_an_import_that_was_left_anywhere_doubles_nothing(
+    desks: Desks, seen: int
+) -> None:
+    """If it counted already, its manifest is written by the next one, which brings what else there is."""
+    rows = [row(number, NOON) for number in range(25)]
+    desks.serve(rows)
+    desks.left("left", after=seen)
+    desks.serve([*rows, row(90, LATER)])
+
+    desks.run("next")
+
+    assert desks.versions(*desks.manifests()) == once(*rows, row(90, LATER))
+    desks.run("left")
+    assert desks.versions(*desks.manifests()) == once(*rows, row(90, LATER))
+
+
+def test_a_mark_that_could_not_be_moved_is_moved_before_the_next_import_reads_it(desks: Desks) -> None:
+    """The service that keeps it was away when the import ended, for good as far as its call knew."""
+    rows = [row(number, NOON) for number in range(25)]
+    desks.serve(rows)
+    service = Service()
+    with pytest.raises(ProviderUnavailable):
+        performed(desks.pipeline, replace(desks.job("first"), marks=service).run())
+    assert len(desks.manifests()) == 1
+    with pytest.raises(ProviderUnavailable):
+        performed(desks.pipeline, replace(desks.job("second"), marks=service).run())
+    service.away = False
+
+    second = performed(desks.pipeline, replace(desks.job("second"), marks=service).run())
+
+    assert (second.rows, second.since) == (0, "2026-11-20T11:00:00.000Z")
+    assert desks.versions(*desks.manifests()) == once(*rows)
+
+
+@dataclass
+class Service:
+    """Keeps a watermark elsewhere."""
+
+    away: bool = True
+    mark: str = ""
+
+    def read(self) -> Steps[str]:
+        """What it has."""
+        yield from ()
+        return self.mark
+
+    def move(self, moment: str) -> Steps[None]:
+        """Unless it is away."""
+        yield Do(self._there)
+        self.mark = moment
+
+    def _there(self) -> None:
+        if self.away:
+            raise ProviderUnavailable
+
+
+@pytest.mark.parametrize("changed", [{"sink": "other"}, {"dataset": "wvxf-dwi5"}, {"kind": "parquet"}])
+def test_a_letter_that_was_edited_is_another_import(desks: Desks, changed: dict[str, str]) -> None:
+    """It has the same id, and begins anew: nothing of what it was before is in its manifest."""
+    houses = [{**row(number), "violationid": str(number)} for number in range(25)]
+    for each in houses:
+        del each["unique_key"], each["status"]
+    calls = [row(number, NOON) for number in range(25)]
+    desks.sandbox.nyc_open_data.load({CALLS: calls, "wvxf-dwi5": houses})
+    killed(desks, "letter", after=14)
+
+    done = desks.run("letter", **changed)
+
+    place = Path(done.place.removeprefix("file://"))
+    names = _named(done)
+    assert (done.rows, done.files, len(names)) == (25, 3, 3)
+    assert all((place / name).exists() for name in names)
+    assert all(name.endswith(changed.get("kind", "jsonl")) for name in names)
+    if "dataset" in changed:
+        assert all(
+            "violationid" in line for name in names for line in (place / name).read_text().splitlines()
+        )
+
+
+def test_rows_are_known_again_though_the_newest_was_deleted(desks: Desks) -> None:
+    """The watermark stays where it was, and what was delivered behind it stays known."""
+    rows = [row(number) for number in range(5)]
+    desks.serve([*rows, row(9, NOON)])
+    first, late = desks.run("first"), row(60, "2026-11-20T11:30:00.000Z")
+    desks.serve([*rows, late])
+
+    again = [desks.run(name) for name in ("second", "third", "fourth")]
+
+    assert [each.rows for each in again] == [1, 0, 0]
+    assert desks.versions(first.manifest, *(each.manifest for each in again)) == once(
+        *rows, row(9, NOON), late
+    )
+
+
+def test_rows_that_came_after_an_empty_count_are_known_again(desks: Desks) -> None:
+    """There was no newest one to go back from."""
+    desks.serve([])
+    came = row(1, NOON)
+
+    first = performed(desks.pipeline, desks.job("first").run(), lambda _: desks.serve([came]))
+
+    assert (first.rows, first.watermark, desks.run("second").rows) == (1, None, 0)
+
+
+def test_what_a_stale_replica_did_not_show_comes_with_the_next_import(desks: Desks) -> None:
+    """Counted by a fresh one, read from another that is further behind than the overlap."""
+    old = [row(number) for number in range(15)]
+    lost, newest = row(50, "2026-11-22T12:30:00.000Z"), row(60, "2026-11-22T14:00:00.000Z")
+    player = desks.sandbox.nyc_open_data
+    desks.serve(old)
+    desks.serve([*old, lost, newest])
+
+    def behind(progress: Progress) -> None:
+        player.out_of_date = progress.done < 20
+
+    first = performed(desks.pipeline, desks.job("first").run(), behind)
+    player.out_of_date = False
+    again = [desks.run(name) for name in ("second", "third")]
+
+    assert desks.versions(first.manifest) == once(*old)
+    assert desks.versions(first.manifest, *(each.manifest for each in again)) == once(*old, lost, newest)
+    assert str(first.watermark) < lost[":updated_at"]
+    assert again[0].watermark == newest[":updated_at"]
+
+
+def test_an_overlap_that_grew_goes_back_no_further_than_rows_are_remembered(desks: Desks) -> None:
+    """Behind that each row would come twice."""
+    old = [row(number, "2026-11-01T08:00:00.000Z") for number in range(5)]
+    desks.serve([*old, row(7), row(9, NOON)])
+    first = desks.run("first")
+
+    day, month = (desks.run(f"{days} days", overlap=days * 86_400.0) for days in (1, 31))
+
+    assert (day.rows, day.skipped, day.since) == (0, 2, "2026-11-19T12:00:00.000Z")
+    assert (month.rows, month.skipped, month.since) == (0, 2, "2026-11-19T11:00:00.000Z")
+    assert first.may_repeat == 0
+
+
+def test_the_newest_rows_are_remembered_where_there_is_no_room_for_all(desks: Desks) -> None:
+    """The others are behind the overlap, and none of them comes again."""
+    hours = [f"2026-11-20T{11 - number // 3:02}:{number:02}:00.000Z" for number in range(24)]
+    desks.serve([row(number, changed) for number, changed in enumerate(hours)])
+
+    first, second = desks.run("first", most=6), desks.run("second", most=6)
+    wide = desks.run("wide", most=6, overlap=86_400.0)
+
+    assert (first.may_repeat, second.rows, second.skipped) == (0, 0, 6)
+    assert (wide.rows, wide.skipped) == (0, 6)
+
+
+def test_a_page_that_is_too_large_is_asked_for_in_halves(
+    state: Redis, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Which is remembered; the next run does not begin with the large one again."""
+    desks = made(state, sandbox, tmp_path, max_body=4096)
+    rows = [{**row(number), "descriptor": "x" * 1024} for number in range(15)]
+    desks.serve(rows)
+    killed(desks, "wide", after=12)
+
+    done = desks.run("wide")
+
+    assert desks.versions(done.manifest) == once(*rows)
+    asked = [parse_qs(each["query"]).get("$limit") for each in sandbox.control.journal(NAME)]
+    assert (asked.count(["10"]), asked.count(["5"])) == (1, 1)
+    assert done.files == 8
+
+
+def test_a_row_that_is_too_large_by_itself_ends_the_import(
+    state: Redis, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """There is nothing smaller to ask for."""
+    desks = made(state, sandbox, tmp_path, max_body=4096)
+    desks.serve([row(1), {**row(2), "descriptor": "x" * 5000}])
+
+    with pytest.raises(ResponseTooLarge, match="more than 4096 bytes"):
+        desks.run("vast")
+
+
+def test_a_manifest_says_how_old_the_data_was_at_the_beginning_and_at_the_end(desks: Desks) -> None:
+    """Also when the import began in another run."""
+    rows = [row(number, NOON) for number in range(25)]
+    desks.serve(rows)
+    killed(desks, "long", after=12)
+    desks.serve(rows)
+
+    done = desks.run("long")
+
+    first, last = json.loads(Path(str(done.manifest).removeprefix("file://")).read_text())[
+        "truth_last_modified"
+    ]
+    assert parsedate_to_datetime(first) < parsedate_to_datetime(last)
+
+
+def test_a_column_that_is_null_in_the_first_file_is_there_when_the_folder_is_read(desks: Desks) -> None:
+    """All files have the columns that the API names, and the manifest says which."""
+    dataset = pytest.importorskip("pyarrow.dataset")
+    desks.serve([row(number) for number in range(10)] + [{**row(20), "agency": "HPD"}])
+
+    done = desks.run("folder", kind="parquet")
+
+    place = Path(done.place.removeprefix("file://"))
+    table = dataset.dataset([str(place / name) for name in _named(done)]).to_table()
+    assert table.column("agency").to_pylist() == [None] * 10 + ["HPD"]
+    assert set(table.column_names) == set(json.loads((place / "manifest.json").read_text())["columns"])
 
 
 def test_an_import_that_was_planned_while_another_ended_is_planned_anew(desks: Desks) -> None:
@@ -367,6 +650,17 @@ def test_a_turn_ends_between_two_pages_and_the_next_goes_on(desks: Desks) -> Non
     assert desks.versions(done.manifest) == once(*rows)
 
 
+def test_a_turn_is_short_while_others_wait(desks: Desks) -> None:
+    """But not so short that nothing but the count is asked for in it."""
+    desks.serve([row(number) for number in range(45)])
+    seconds = iter(range(1000))
+
+    with pytest.raises(CallDeferred, match="goes on in its next turn"):
+        desks.run("slow", turn=60.0, clock=lambda: float(next(seconds)), others=lambda: True)
+
+    assert [each.done for each in desks.progress] == [0, 10]
+
+
 def test_a_page_that_comes_again_ends_the_import(desks: Desks) -> None:
     """Or it would go on for ever at a server that does not compare ids."""
     page = [row(number) for number in range(10)]
@@ -416,8 +710,10 @@ def test_an_import_survives_a_redis_that_goes_away_and_comes_back(sandbox: Sandb
             class Cutting(Files):
                 """Takes the file, and Redis is gone."""
 
-                def keep(self, folder: str, number: int, rows: Sequence[Any]) -> str:
-                    name = super().keep(folder, number, rows)
+                def keep(
+                    self, folder: str, number: int, rows: Sequence[Any], columns: Sequence[str] = ()
+                ) -> str:
+                    name = super().keep(folder, number, rows, columns)
                     if number == 2:
                         server.kill()
                     return name

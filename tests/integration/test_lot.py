@@ -435,3 +435,32 @@ def assert_shared(left: list[str]) -> None:
             apart += STRIDES[lane] * ((lane == one) - (lane == other))
             seen.append(apart)
         assert max(seen) - min(seen) <= STRIDES[one] + STRIDES[other]
+
+
+@pytest.mark.parametrize(
+    ("other", "own", "ahead"),
+    [
+        ("interactive", "batch", True),
+        ("batch", "batch", False),
+        ("replay", "batch", False),
+        ("batch", "replay", True),
+    ],
+)
+@pytest.mark.parametrize("parked", [True, False])
+def test_a_call_that_runs_sees_who_waits_and_goes_before_it(
+    state: Redis, clock: HeldClock, other: str, own: str, *, ahead: bool, parked: bool
+) -> None:
+    """In line, or published and taken up by nobody; who has ended waits no more."""
+    held = Held(state, clock)
+    held.records.write("own", "[]", lane=own)
+    held.begin("own")
+    assert not held.records.ahead("own")
+
+    if parked:
+        held.park("other", lane=other)
+    else:
+        held.records.write("other", "[]", lane=other)
+
+    assert held.records.ahead("own") is ahead
+    held.records.cancel("other")
+    assert not held.records.ahead("own")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import pytest
 from redis import Redis
 
+from tests.fleet import until
 from tests.sandbox import Sandbox
 from worker.cache.cache import Cache
 from worker.claim import Claim
@@ -131,6 +133,47 @@ def test_one_of_the_fleet_is_alone_and_the_others_wait(worker: Worker, another: 
     assert another.perform(alone_with(None)) == "alone"
 
 
+@pytest.mark.parametrize("fault", [{"mode": "reset"}, {"status": 504}])
+def test_others_wait_while_what_was_asked_for_may_still_be_done(
+    worker: Worker, another: Worker, sandbox: Sandbox, fault: dict[str, Any]
+) -> None:
+    """A write that nobody answered may come late, behind theirs."""
+    sandbox.control.fault(HOME, **fault)
+
+    with pytest.raises(ProviderUnavailable):
+        worker.perform(written(Request(path="/mark", method="PUT", data={})))
+
+    with pytest.raises(CallInFlight):
+        another.perform(alone_with(None))
+    until(partial(_alone, another), 10)
+
+
+@pytest.mark.parametrize(("method", "fault"), [("GET", {"mode": "reset"}), ("PUT", {"status": 503})])
+def test_others_do_not_wait_for_what_changed_nothing(
+    worker: Worker, another: Worker, sandbox: Sandbox, method: str, fault: dict[str, Any]
+) -> None:
+    """Only a question, or a refusal that the provider itself gave."""
+    sandbox.control.fault(HOME, **fault)
+
+    with pytest.raises(ProviderUnavailable):
+        worker.perform(written(Request(path="/mark", method=method)))
+
+    assert another.perform(alone_with(None)) == "alone"
+
+
+def written(request: Request) -> Steps[None]:
+    """What is asked while nobody else does the same."""
+    yield Alone("mark", seconds=1.0)
+    yield request
+
+
+def _alone(worker: Worker) -> bool:
+    try:
+        return bool(worker.perform(alone_with(None)) == "alone")
+    except CallInFlight:
+        return False
+
+
 def test_others_do_not_wait_for_another_thing(worker: Worker, another: Worker) -> None:
     """Each name is its own."""
 
@@ -202,7 +245,8 @@ def test_failures_are_counted_anew_from_what_is_safe(worker: Worker, state: Redi
     claim = recorded("long")
     records = keys(HOME).call("long")
     worker.perform(iter_of(OK), claim)
-    state.hset(records, mapping={"attempt": 2, "first_failed_at": 1, "throttled_at": 1, "losses": 2})
+    past: dict[Any, Any] = {"attempt": 2, "first_failed_at": 1, "throttled_at": 1, "losses": 2, "place": 7}
+    state.hset(records, mapping=past)
     claim.attempt, claim.first_failed_at = 2, 1.0
     sandbox.control.fault(HOME, status=503, only="/fails")
 
@@ -216,7 +260,7 @@ def test_failures_are_counted_anew_from_what_is_safe(worker: Worker, state: Redi
 
     assert (failed.value.passing, claim.attempt) == (True, 0)
     assert claim.retry_in is not None
-    assert state.hmget(records, "first_failed_at", "throttled_at", "losses") == [None, None, None]
+    assert state.hmget(records, "first_failed_at", "throttled_at", "losses", "place") == [None] * 4
 
 
 def test_without_being_safe_the_last_attempt_is_the_last(

@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import import_dataset
+from tasks.dataset_import import source_of
 from tasks.importing import pages
 from tasks.importing.files import Files
 from tasks.importing.options import OPTIONS
 from tasks.importing.order import below
 from tasks.moments import before, moment, read_moment
+from tasks.watermarks import source
 from worker.errors import ArgumentsInvalid, CallError, ConfigurationError
 from worker.request import Answer
 from worker.storage import Storage
@@ -177,3 +179,17 @@ def test_moments_are_ordered_as_their_texts(when: datetime, seconds: float) -> N
 def test_anything_is_a_moment_or_none(value: Any) -> None:
     """Whatever an answer holds there."""
     assert read_moment(value) is None or str(read_moment(value)).endswith("Z")
+
+
+def test_a_watermark_is_that_of_one_place() -> None:
+    """Files that are written elsewhere begin anew. Whatever the sink, the storage's task takes the name."""
+    long = "/".join(["a" * 100] * 10)
+    names = [
+        source_of("erm2-nwe9", place, name)
+        for place in ("file:///a", "file:///b")
+        for name in ("calls", long, f"{long}b")
+    ]
+
+    assert len(set(names)) == len(names)
+    assert names[0].startswith("nyc_open_data:erm2-nwe9:calls:")
+    assert [source(name) for name in names] == names

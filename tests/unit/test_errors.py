@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
+from importlib import import_module
+from pkgutil import walk_packages
 
 import pytest
 
+import tasks
 from worker import errors
 from worker.errors import (
     BucketEmpty,
@@ -57,3 +60,16 @@ def test_every_error_stands_in_the_drawing() -> None:
     drawn = errors.__doc__ or ""
 
     assert [kind.__name__ for kind in TREE if kind.__name__ not in drawn] == []
+
+
+def test_no_provider_module_has_errors_of_its_own() -> None:
+    """A caller that has not imported it could not be raised them again, and would meet a stranger."""
+    for module in walk_packages(tasks.__path__, "tasks."):
+        import_module(module.name)
+    pending, found = [NarrowsError], set()
+    while pending:
+        kind = pending.pop()
+        found.add(kind.__module__.partition(".")[0])
+        pending += kind.__subclasses__()
+
+    assert "tasks" not in found

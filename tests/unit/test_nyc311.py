@@ -25,6 +25,7 @@ from worker.errors import (
     ResourceMissing,
     ResponseUnreadable,
 )
+from worker.http.verdict import failure
 from worker.overrides import overridden
 from worker.provider import Auth
 from worker.redaction import excerpt, masked
@@ -477,3 +478,13 @@ def test_importing_the_tasks_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
 
     assert done.stdout == "[]\n"
+
+
+def test_a_report_waits_for_the_day_on_which_the_city_takes_it() -> None:
+    """A quota that is spent in the morning is no reason to bury the day's reports."""
+    said = {"statusCode": 403, "message": "Out of call volume quota. Quota will be replenished in 08:12:01."}
+
+    held = failure(PROVIDER, "throttled", 403, {}, said)
+
+    assert held.retry_after == 8 * 3600 + 12 * 60 + 1  # type: ignore[attr-defined]
+    assert (PROVIDER.max_cooldown, PROVIDER.too_long) == (86_400.0, "wait")

@@ -71,3 +71,17 @@ def test_a_rejection_is_not_tried_again() -> None:
     policy = RetryPolicy(Retry())
 
     assert policy.backoff(CallRejected(), attempt=1, elapsed=0.0, last=0.0) is None
+
+
+class Patient(ProviderUnavailable):
+    """Nothing is wrong with the call."""
+
+    patience = 500.0
+
+
+def test_what_there_is_patience_for_is_not_bound_by_attempts() -> None:
+    """But by its own time, however short the other one is; its waits may grow with it."""
+    policy = RetryPolicy(Retry(attempts=3, within=60.0, first=1.0, most=2.0), uniform=longest)
+
+    assert policy.backoff(Patient(), attempt=50, elapsed=499.0, last=9.0) == 10.0
+    assert policy.backoff(Patient(), attempt=1, elapsed=500.0, last=9.0) is None

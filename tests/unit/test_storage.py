@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tasks
-from tasks.storage import get_watermark, update_watermark
+from tasks.storage import SETTLED, get_watermark, update_watermark
 from tasks.watermarks import Watermark, WatermarkUpdate, read_watermark
 from tests.driver import Driver
 from worker.errors import ArgumentsInvalid, CallError, ResourceMissing
@@ -72,7 +72,7 @@ def test_the_first_watermark_is_written() -> None:
     driver = service(None)
 
     assert update(driver, NOON) == WatermarkUpdate(source_id=SOURCE, timestamp=NOON, moved=True)
-    assert driver.others == [Alone(f"watermark:{SOURCE}")]
+    assert driver.others == [Alone(f"watermark:{SOURCE}", seconds=SETTLED)]
     asked, written = driver.requests
     assert (asked.method, written.method, written.path) == ("GET", "PUT", PATH)
     assert written.data == {"timestamp": NOON, "status": "success"}
@@ -93,6 +93,17 @@ def test_an_older_watermark_is_not_written(known: str) -> None:
 
     assert update(driver, NOON) == WatermarkUpdate(source_id=SOURCE, timestamp=ONE, moved=False)
     assert [each.method for each in driver.requests] == ["GET"]
+
+
+@pytest.mark.parametrize("known", ["2026-11-20T12:00:00.000900Z", "2026-11-20T12:00:00.000900+00:00"])
+def test_a_watermark_is_not_moved_back_by_less_than_a_millisecond(known: str) -> None:
+    """What is finer is kept, as it was given; a text of another length is not in the order of time."""
+    earlier, later = service(mark(known)), service(mark(known))
+
+    assert not update(earlier, "2026-11-20T12:00:00.000100Z", "failed").moved
+    assert not update(earlier, NOON).moved
+    assert update(later, "2026-11-20T12:00:00.000901Z").moved
+    assert later.requests[-1].data["timestamp"] == "2026-11-20T12:00:00.000901Z"
 
 
 def test_the_same_moment_is_written_again_only_with_news() -> None:
