@@ -20,9 +20,9 @@ from typing import Any
 
 from tasks.apim import DAY, WAITS
 from tasks.bbl import BBL
-from tasks.geoclient_answers import SOURCE, geocoding, meaning
+from tasks.geoclient_answers import SOURCE, geocoding
 from tasks.location import Location
-from tasks.place import Geocoding
+from tasks.place import Geocoding, meaning
 from worker.auth import Pair
 from worker.provider import Auth, Breaker, Caching, Option, Provider, Quota, Rate, Signs, Verdict
 from worker.request import Answer, Request
@@ -36,7 +36,7 @@ GATEWAY = Signs(words={"call volume quota": "throttled"}, statuses={404: "reject
 
 def judge(status: int, headers: Mapping[str, str], body: Any) -> Verdict | None:
     """A 2xx holds a place, or none (REJECTED, or a return code but 00 and 01); the gateway says the rest."""
-    return meaning(status, body) or GATEWAY(status, headers, body)
+    return meaning(geocoding, status, body) or GATEWAY(status, headers, body)
 
 
 def fallback(text: str) -> str:

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from tasks.address import bin_number
 from tasks.bbl import BBL, BOROUGHS
 from tasks.place import Geocoding, Place
 from worker.errors import ResponseUnreadable
 
-__all__ = ["SOURCE", "geocoding", "meaning"]
+__all__ = ["SOURCE", "geocoding"]
 
 SOURCE = "geoclient"
-GOOD = 2
 WRAPPERS = ("address", "intersection", "bbl", "bin")
 TAKEN = ("00", "01")
 """Return codes of a place; the second comes with a warning."""
@@ -46,16 +45,6 @@ class _Said:
     def note(self) -> str | None:
         """A warning, or why there is none."""
         return _text(self.response, "message", "message2")
-
-
-def meaning(status: int, body: Any) -> Literal["empty", "unreadable"] | None:
-    """Whether a good answer holds a place (None), none, or nothing that can be read."""
-    if status // 100 != GOOD:
-        return None
-    try:
-        return "empty" if geocoding(body).status == "not_found" else None
-    except ResponseUnreadable:
-        return "unreadable"
 
 
 def geocoding(body: Any) -> Geocoding:

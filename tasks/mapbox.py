@@ -21,8 +21,8 @@ from typing import Annotated, Any
 
 from tasks.address import AddressText
 from tasks.arguments import whole_number
-from tasks.mapbox_answers import SOURCE, geocoding, meaning
-from tasks.place import Geocoding
+from tasks.mapbox_answers import SOURCE, geocoding
+from tasks.place import Geocoding, meaning
 from worker.choice import Choice, choice
 from worker.operation import Steps, operation
 from worker.provider import Auth, Breaker, Caching, Option, Provider, Rate, Signs, Verdict
@@ -41,7 +41,7 @@ SIGNS = Signs(statuses={404: "rejected"})
 
 def judge(status: int, headers: Mapping[str, str], body: Any) -> Verdict | None:
     """A good answer without features is no match; one whose features have no point is none of version 6."""
-    return meaning(status, body) or SIGNS(status, headers, body)
+    return meaning(geocoding, status, body) or SIGNS(status, headers, body)
 
 
 def yes_or_no(text: str) -> bool:

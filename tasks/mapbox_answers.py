@@ -8,32 +8,21 @@ it is. Only addresses have a ``match_code``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from tasks.address import ending
 from tasks.bbl import BOROUGHS
 from tasks.place import Geocoding, Place
 from worker.errors import ResponseUnreadable
 
-__all__ = ["SOURCE", "geocoding", "meaning"]
+__all__ = ["SOURCE", "geocoding"]
 
 SOURCE = "mapbox"
-GOOD = 2
 CERTAIN = ("exact", "high")
 """Confidences of a match: all that was asked for fits, or all but one small thing. The others are guesses."""
 
 LONGEST = 300
 """Characters of a text in an answer that are kept."""
-
-
-def meaning(status: int, body: Any) -> Literal["empty", "unreadable"] | None:
-    """Whether a good answer holds features (None), none, or nothing that can be read."""
-    if status // 100 != GOOD:
-        return None
-    try:
-        return "empty" if geocoding(body).status == "not_found" else None
-    except ResponseUnreadable:
-        return "unreadable"
 
 
 def geocoding(body: Any, asked: str = "") -> Geocoding:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
-__all__ = ["Geocoding", "Place"]
+from worker.errors import ResponseUnreadable
 
+__all__ = ["Geocoding", "Place", "meaning"]
+
+GOOD = 2
+"""Hundreds of a good status."""
+
+Meaning = Literal["empty", "unreadable"] | None
 Status = Literal["found", "ambiguous", "not_found"]
 
 
@@ -64,3 +71,13 @@ class Geocoding:
     def aged(self, served: str, age: float) -> Geocoding:
         """The same, as it was served."""
         return replace(self, served=served, age=age)
+
+
+def meaning(read: Callable[[Any], Geocoding], status: int, body: Any) -> Meaning:
+    """Whether a good answer says something that *read* can read (None), nothing, or nothing readable."""
+    if status // 100 != GOOD:
+        return None
+    try:
+        return "empty" if read(body).status == "not_found" else None
+    except ResponseUnreadable:
+        return "unreadable"

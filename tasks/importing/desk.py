@@ -39,6 +39,9 @@ ended. A page and its file take a fraction of that; a retry may take some minute
 PAUSE, LONGEST_PAUSE = 5.0, 60.0
 """Seconds after which those ask again, each time twice as many."""
 
+PORTION = 2000
+"""Rows that are carried over from one import to the next at once."""
+
 INLINE = "inline "
 """Begins the id of an import that is no call on record: nobody can tell whether it still goes on."""
 
@@ -162,14 +165,23 @@ class Desk:
         Raises:
             DuplicateDelivery: Another run has taken over.
         """
+        recall = _score(max(at.recall, self.standing().recall))
         names = [self._here, self._rows, self._target, self._delivered, self._held]
-        recall = max(at.recall, self.standing().recall)
-        args = [at.run, self._id, at.until, _score(recall), _score(at.floor), self._most]
+        args = [at.run, self._id, at.until, recall, _score(at.floor), self._most]
         with _reached():
+            if self._id:
+                self._carry(at, recall)
             told = _script("import_end")(self._redis, names, args)
         if told is None:
             raise DuplicateDelivery
-        return None if told == b"over" else replace(at, ended=True, forgotten=int(told))
+        return None if told == b"over" else replace(at, ended=True)
+
+    def _carry(self, at: Checkpoint, recall: str) -> None:
+        """Have the rows known that earlier imports delivered, beside its own."""
+        names, more, carried = [self._here, self._rows, self._delivered], 1, 0
+        while more:
+            args = [at.run, KEPT, self._most, recall, carried, PORTION]
+            more, carried = _script("import_carry")(self._redis, names, args), carried + PORTION
 
     def settle(self, key: str = "") -> None:
         """Nobody needs to write its manifest any more, or that of the one of that *key*."""
