@@ -159,8 +159,8 @@ class Desk:
             raise DuplicateDelivery
         return replace(then, forgotten=int(forgotten), chunks=(*then.chunks, chunk) if chunk else then.chunks)
 
-    def end(self, at: Checkpoint) -> Checkpoint | None:
-        """The import, now that it counts and the next one goes on where it did; None when it is over.
+    def end(self, at: Checkpoint) -> Checkpoint:
+        """The import, ended, so that it counts; as it was when another has ended behind it.
 
         Raises:
             DuplicateDelivery: Another run has taken over.
@@ -174,7 +174,7 @@ class Desk:
             told = _script("import_end")(self._redis, names, args)
         if told is None:
             raise DuplicateDelivery
-        return None if told == b"over" else replace(at, ended=True)
+        return replace(at, ended=told != b"over")
 
     def _carry(self, at: Checkpoint, recall: str) -> None:
         """Have the rows known that earlier imports delivered, beside its own."""

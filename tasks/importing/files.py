@@ -83,7 +83,7 @@ def _parquet(rows: Sequence[Row], columns: Sequence[str]) -> bytes:
     from pyarrow import parquet
 
     names = sorted({*columns, *(name for row in rows for name in row)})
-    arrays = {name: pa.array([_text(row.get(name)) for row in rows], pa.string()) for name in names}
+    arrays = {_text(name): pa.array([_text(row.get(name)) for row in rows], pa.string()) for name in names}
     into = io.BytesIO()
     parquet.write_table(pa.table(arrays), into, compression="zstd")
     return into.getvalue()

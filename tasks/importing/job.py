@@ -36,8 +36,8 @@ class Imported:
     Attributes:
         dataset: The data set's four-by-four.
         place: Where its files are.
-        manifest: The address of the manifest that names them; None when a later import ended before this one
-            could go on, and brought its rows.
+        manifest: The address of the manifest that names them; None when another import ended before this one
+            could, and brought its rows.
         rows: Rows that were written; *skipped* were delivered before.
         may_repeat: Rows that the next import may bring again, being more than are remembered.
         files: How many.
@@ -113,16 +113,14 @@ class Job:
         """Bring what is left of it, and tell."""
         began = self.clock()
         yield Do(self.files.ready)
-        at: Checkpoint | None = yield Do(self.desk.known)
-        plan = at or (yield from self._planned())
-        if not plan.ended:
-            at = yield from self._brought(plan, began)
-            if at is None:
-                return replace(self._told(plan), manifest=None)
-            plan = at
-        if not plan.settled:
+        at: Checkpoint = (yield Do(self.desk.known)) or (yield from self._planned())
+        if not at.ended:
+            at = yield from self._brought(at, began)
+        if not at.ended:
+            return replace(self._told(at), manifest=None)
+        if not at.settled:
             yield from self._settled()
-        return self._told(plan)
+        return self._told(at)
 
     def _planned(self) -> Steps[Checkpoint]:
         while (stands := (yield Do(self.desk.standing))).owed:
@@ -133,22 +131,23 @@ class Job:
             since = max(since, min(stands.recall, before(mark, 0)))
         return Checkpoint(base=stands.ends, mark=stands.mark, since=since)
 
-    def _brought(self, plan: Checkpoint, began: float) -> Steps[Checkpoint | None]:
-        """The import, ended; None when another has ended behind it."""
+    def _brought(self, plan: Checkpoint, began: float) -> Steps[Checkpoint]:
+        """The import, ended unless another has ended behind it."""
         yield Do(self.desk.free)
         # The question also claims the call: a message that the broker doubled goes no further than here.
         answer = yield pages.count(self.dataset, plan.since)
         entered = self._counted(plan, answer)
-        at: Checkpoint | None = yield Do(lambda: self.desk.enter(entered))
-        while at is not None and not at.complete:
+        taken: Checkpoint | None = yield Do(lambda: self.desk.enter(entered))
+        if taken is None:
+            return plan
+        at = taken
+        while not at.complete:
             yield Progress(done=at.rows + at.skipped, total=max(at.total, at.rows + at.skipped))
             at = yield from self._page(at)
             if not at.complete:
                 yield from self._rest(began)
-        if (whole := at) is None:
-            return None
-        yield Progress(done=whole.rows + whole.skipped, total=whole.rows + whole.skipped)
-        ended: Checkpoint | None = yield Do(lambda: self.desk.end(whole))
+        yield Progress(done=at.rows + at.skipped, total=at.rows + at.skipped)
+        ended: Checkpoint = yield Do(lambda: self.desk.end(at))
         return ended
 
     def _counted(self, plan: Checkpoint, answer: Answer) -> Checkpoint:

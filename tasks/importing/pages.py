@@ -109,10 +109,11 @@ def columns_of(answer: Answer) -> set[str]:
     """The columns that *answer* may have values in, also where all of them are null."""
     try:
         said = json.loads(answer.headers.get(FIELDS, ""))
-    except ValueError:
+    except (ValueError, RecursionError):
         said = None
     named = [name for name in said if isinstance(name, str)] if isinstance(said, list) else []
-    return {*named, *(name for row in answer.data for name in row)}
+    columns = {*named, *(name for row in answer.data for name in row)}
+    return {name.encode(errors="replace").decode() for name in columns}
 
 
 def changed_at(row: Row) -> str:

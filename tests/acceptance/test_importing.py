@@ -86,7 +86,7 @@ def test_an_import_waits_for_what_is_not_ready_and_keeps_its_watermark_in_the_st
     sandbox = ground.sandbox
     env = {f"{BUSY}OPTIONS__WATERMARKS": "storage", f"{BUSY}RETRY_FIRST": "0.1"}
     with workers(ground, tmp_path, 150, **env):
-        sandbox.control.fault("nyc_open_data", mode="accepted_202", times=4)  # a failure has three attempts
+        sandbox.control.fault("nyc_open_data", status=202, times=4)  # a failure has three attempts
         first = import_dataset.delay(CALLS, sink="daily/calls").get(timeout=60)
         source = source_of(CALLS, f"file://{tmp_path}", "daily/calls")
         until(lambda: source in sandbox.storage.marks)
@@ -173,11 +173,15 @@ def test_an_import_takes_no_more_memory_than_its_pages(ground: Ground, tmp_path:
     assert grown < 60
 
 
+@pytest.mark.parametrize("share", ["0.5", "1"])
 def test_calls_that_somebody_waits_for_go_before_imports_that_hold_all_slots(
-    ground: Ground, tmp_path: Path
+    ground: Ground, tmp_path: Path, share: str
 ) -> None:
-    """Again and again: an import that gave way comes back behind whoever waits by then."""
-    with workers(ground, tmp_path, 5000):
+    """Again and again: an import that gave way comes back behind whoever waits by then.
+
+    They wait in line, or, where imports have all that the worker has, unseen in the broker.
+    """
+    with workers(ground, tmp_path, 5000, NARROWS_PROVIDER_SHARE=share):
         ground.sandbox.control.fault("nyc_open_data", latency_ms=400, only=CALLS)
         imports = [import_dataset.delay(CALLS, sink=f"sink-{number}") for number in range(3)]
         until(lambda: any(call.state == "PROGRESS" for call in imports), 20.0)

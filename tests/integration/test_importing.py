@@ -156,6 +156,7 @@ def desks(state: Redis, sandbox: Sandbox, tmp_path: Path) -> Desks:
 def made(state: Redis, sandbox: Sandbox, folder: Path, **how: Any) -> Desks:
     """Imports by this Redis into this folder."""
     sandbox.control.reset()
+    sandbox.nyc_open_data.out_of_date = False
     provider = Provider(name=NAME, base_url=sandbox.base_url(NAME), **how)
     gateway = open_gateway(provider, None, state, state, None, Cache(state))
     pipeline = Pipeline(lambda _: gateway, inline_wait=0.5, watcher=Watcher(Metrics()))
@@ -468,6 +469,7 @@ def test_rows_are_known_again_though_the_newest_was_deleted(desks: Desks) -> Non
     again = [desks.run(name) for name in ("second", "third", "fourth")]
 
     assert [each.rows for each in again] == [1, 0, 0]
+    assert {each.watermark for each in again} == {NOON}
     assert desks.versions(first.manifest, *(each.manifest for each in again)) == once(
         *rows, row(9, NOON), late
     )
@@ -502,6 +504,21 @@ def test_what_a_stale_replica_did_not_show_comes_with_the_next_import(desks: Des
     assert desks.versions(first.manifest, *(each.manifest for each in again)) == once(*old, lost, newest)
     assert str(first.watermark) < lost[":updated_at"]
     assert again[0].watermark == newest[":updated_at"]
+
+
+def test_a_row_that_a_stale_replica_hid_for_a_while_does_not_come_twice(desks: Desks) -> None:
+    """A whole import was read from that one, and did not meet the row that the one before it had brought."""
+    old = [row(number) for number in range(15)]
+    desks.serve(old)
+    desks.serve([*old, row(50, NOON)])
+    first = desks.run("first")
+    desks.sandbox.nyc_open_data.out_of_date = True
+    second = desks.run("second")
+    desks.sandbox.nyc_open_data.out_of_date = False
+
+    third = desks.run("third")
+
+    assert (first.rows, second.rows, third.rows, third.skipped) == (16, 0, 0, 1)
 
 
 def test_an_overlap_that_grew_goes_back_no_further_than_rows_are_remembered(desks: Desks) -> None:

@@ -126,6 +126,26 @@ def test_any_answer_is_a_page_or_an_error_of_ours(data: Any, after: str) -> None
         assert isinstance(pages.changed_at(row), str)
 
 
+@given(JSON, st.text())
+def test_any_header_names_columns_and_a_moment_or_does_not(named: Any, replica: str) -> None:
+    """Beside those that the rows have; all of them can be written."""
+    headers = {"x-soda2-fields": json.dumps(named), "x-soda2-secondary-last-modified": replica}
+    answer = Answer(status=200, data=[{**SYSTEM, "bro\ud800ken": "x"}], headers=headers)
+
+    said = {name for name in named if isinstance(name, str)} if isinstance(named, list) else set()
+    assert pages.columns_of(answer) == {*said, *SYSTEM, "bro?ken"}
+    assert "".join(pages.columns_of(answer)).encode()
+    assert pages.known_until(answer) == "" or len(pages.known_until(answer)) == len(NOON)
+
+
+def test_a_replica_says_up_to_when_it_knows() -> None:
+    """In the form of HTTP."""
+    headers = {"x-soda2-secondary-last-modified": "Fri, 20 Nov 2026 12:00:00 GMT"}
+
+    assert pages.known_until(Answer(status=200, data=[], headers=headers)) == NOON
+    assert pages.known_until(Answer(status=200, data=[])) == ""
+
+
 def test_a_version_is_known_by_its_row_and_its_version() -> None:
     """Another row, or a later version of the same, is another; what it says besides does not count."""
     others = [{**SYSTEM, ":id": "row-2"}, {**SYSTEM, ":version": "rv-2"}]
@@ -155,6 +175,7 @@ def test_the_same_rows_are_the_same_file_and_others_are_not(tmp_path: Path) -> N
         ("import_overlap", "0", 0.0, "-1"),
         ("import_overlap", "3600", 3600.0, "nan"),
         ("import_rows", "500", 500, "0"),
+        ("import_rows", "20000", 20_000, "20001"),
         ("watermarks", "storage", "storage", "disk"),
     ],
 )

@@ -77,10 +77,16 @@ def _watched(call: AsyncResult[Any]) -> dict[str, Any]:
     """
     from celery.exceptions import TaskRevokedError
 
+    from worker.errors import SinkFailed
+
+    warned = False
     with following("importing rows") as show:
         while not call.ready():
             time.sleep(LOOK)
             told = call.info if call.state == "PROGRESS" else None
+            if not warned and call.state == "RETRY" and SinkFailed.code in str(call.info):
+                complain("NARROWS_IMPORT_TO takes no files just now; the import waits for it, for some hours")
+                warned = True
             if isinstance(told, dict):
                 show(told["done"], told["total"])
     try:

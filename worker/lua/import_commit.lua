@@ -21,15 +21,26 @@ local last = 7 + tonumber(ARGV[7])
 redis.call('HSET', KEYS[1], unpack(ARGV, 8, last))
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 if redis.call('GET', KEYS[3]) == ARGV[3] then redis.call('PEXPIRE', KEYS[3], ARGV[4]) end
-for first = last + 1, #ARGV, 1000 do
-  redis.call('ZADD', KEYS[2], unpack(ARGV, first, math.min(#ARGV, first + 999)))
-end
-if #ARGV > last then redis.call('PEXPIRE', KEYS[2], ARGV[2]) end
 
-local many = redis.call('ZCARD', KEYS[2]) - tonumber(ARGV[5])
-local forgotten = 0
+local most, floor, forgotten = tonumber(ARGV[5]), tonumber(ARGV[6]) or -math.huge, 0
+local oldest = redis.call('ZCARD', KEYS[2]) >= most and redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
+local recent = {}
+for at = last + 1, #ARGV, 2 do
+  local changed = tonumber(ARGV[at])
+  if not oldest or changed > tonumber(oldest) then
+    recent[#recent + 1], recent[#recent + 2] = ARGV[at], ARGV[at + 1]
+  elseif changed >= floor then
+    forgotten = forgotten + 1
+  end
+end
+for first = 1, #recent, 1000 do
+  redis.call('ZADD', KEYS[2], unpack(recent, first, math.min(#recent, first + 999)))
+end
+if #recent > 0 then redis.call('PEXPIRE', KEYS[2], ARGV[2]) end
+
+local many = redis.call('ZCARD', KEYS[2]) - most
 if many > 0 then  -- the oldest go, and those behind the floor are not missed
-  forgotten = math.max(0, many - redis.call('ZCOUNT', KEYS[2], '-inf', '(' .. ARGV[6]))
+  forgotten = forgotten + math.max(0, many - redis.call('ZCOUNT', KEYS[2], '-inf', '(' .. ARGV[6]))
   redis.call('ZREMRANGEBYRANK', KEYS[2], 0, many - 1)
 end
 return redis.call('HINCRBY', KEYS[1], 'forgotten', forgotten)

@@ -19,7 +19,8 @@ Places are the finish tags of self-clocked fair queueing (S. J. Golestani, "A se
 scheme for broadband applications", INFOCOM 1994): a lane's next place is one stride behind its last one, or
 behind what leaves now. So of 21 calls that leave while all lanes are full 16 are interactive, 4 batch and
 1 replay; an empty lane costs the others nothing; and in a lane the first is the first.
-A call keeps its place until it ends: whoever was held back again stands in front again.
+A call keeps its place until it ends: whoever was held back again stands in front again. Only who has had its
+turn, done something that is safe and comes back for more, takes a new one (Gate.forgive).
 ]]
 
 local STRIDES = { interactive = 1, batch = 4, replay = 16 }
