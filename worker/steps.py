@@ -54,8 +54,9 @@ class Alone:
 
 @dataclass(frozen=True, slots=True)
 class Safe:
-    """What was done so far will not be done again: failures are counted from here, and the call's next wait in
-    line is behind those that stand there by then.
+    """What was done so far will not be done again: failures are counted from here.
+
+    The call's next wait in line is behind those that stand there by then.
     """
 
 
