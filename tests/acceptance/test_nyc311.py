@@ -220,8 +220,8 @@ def test_a_throttled_fleet_pauses_for_as_long_as_the_city_says(hall: CityHall) -
 
 
 def test_a_day_whose_calls_are_spent_is_waited_for(hall: CityHall) -> None:
-    """The City says so with a 403, which is no wrong key: nobody is alarmed, nothing is lost."""
-    hall.player.spent = True
+    """The City says so with a 403, and until when: no key is wrong, nobody is alarmed, nothing is lost."""
+    hall.player.spent, hall.player.replenished = True, "00:00:02"
     call = submit_service_request.delay(report("a bench"))
     until(lambda: hall.heard("POST") and hall.state.zcard(keys(CITY).parked))
     pending = find_submission(call.id, CITY) or {}

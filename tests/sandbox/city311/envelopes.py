@@ -40,9 +40,9 @@ def wrong_key() -> Reply:
     return gateway(401)
 
 
-def out_of_quota() -> Reply:
-    """403: the day's calls are spent."""
-    said = "Out of call volume quota. Quota will be replenished in 01:02:03."
+def out_of_quota(wait: str) -> Reply:
+    """403: the day's calls are spent, and there are more after *wait* (``HH:MM:SS``)."""
+    said = f"Out of call volume quota. Quota will be replenished in {wait}."
     return json_reply({"statusCode": 403, "message": said}, status=403)
 
 

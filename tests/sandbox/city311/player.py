@@ -39,7 +39,7 @@ class CityPlayer:
 
     Attributes:
         keys: Subscription keys that are known.
-        spent: Whether the day's calls are used up.
+        spent: Whether the day's calls are used up; there are more after *replenished* (``HH:MM:SS``).
         envelope_in_200: Answers creates with an error envelope and status 200, having taken nothing.
         numberless: Answers creates with 200 and no number, having taken them.
     """
@@ -48,6 +48,7 @@ class CityPlayer:
         self.name = name
         self.keys = set(keys)
         self.spent = self.envelope_in_200 = self.numberless = False
+        self.replenished = "01:02:03"
         self.files = Files(lag=lag)
 
     @property
@@ -65,7 +66,7 @@ class CityPlayer:
         if not any(request.headers.get(header) in self.keys for header in KEY_HEADERS):
             return envelopes.wrong_key()
         if self.spent:
-            return envelopes.out_of_quota()
+            return envelopes.out_of_quota(self.replenished)
         return self._routed(request)
 
     def failure(self, status: int) -> Reply:
