@@ -193,6 +193,7 @@ def test_five_gigabytes_of_zeros_gzipped_are_never_held() -> None:
         assert peak < 8_000_000
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize(
     ("said", "response"),
     [

@@ -471,6 +471,7 @@ def test_one_providers_broken_key_keeps_no_other_back(here: Deployment) -> None:
 HOSTILE = {"code": ["x"]}, {"id": "\ud800x"}, {"failed_at": "9999-12-31T23:59:59-23:59"}, {"replays": "x"}
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("changed", HOSTILE, ids=repr)
 def test_a_letter_that_anybody_may_have_written_keeps_no_other_back(
     here: Deployment, tmp_path: Path, changed: dict[str, Any]

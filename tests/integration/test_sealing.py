@@ -139,6 +139,7 @@ def test_everything_is_sealed_anew_where_it_lies(here: Deployment, state: Redis)
     assert resealing(state, NEW, OLD).rotate() == 0
 
 
+@pytest.mark.usefixtures("uncollected")
 def test_the_audit_of_an_edit_before_sealing_was_switched_on_is_counted_and_sealed(
     redis_url: str, state: Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,6 +42,7 @@ def test_a_letter_has_the_fields_that_others_read() -> None:
     assert [field.name for field in fields(DeadLetter)] == FIELDS
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("levels", [DEEPEST, 700])
 def test_arguments_that_are_nested_deep_do_not_keep_a_letter_from_being_written(levels: int) -> None:
     """Whatever a worker could read of a message."""
@@ -52,6 +53,7 @@ def test_arguments_that_are_nested_deep_do_not_keep_a_letter_from_being_written(
     assert letter_of(written)["args"] == [deep]
 
 
+@pytest.mark.usefixtures("uncollected")
 def test_what_is_nested_too_deep_to_be_read_is_unreadable() -> None:
     """It hides no other letter: whoever walks through the list goes on."""
     raw = b"[" * 100_000 + b"]" * 100_000

@@ -53,6 +53,7 @@ def sent(body: bytes = b"[[], {}, {}]", **parts: Any) -> bytes:
     return enveloped(body, "acme", **{"content_type": "application/json", **parts}).encode()
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize(
     "garbage",
     [
