@@ -23,7 +23,7 @@ CONTRACTS = Path(__file__).resolve().parents[1].parent / "shared" / "contracts"
 
 @pytest.fixture
 def uncollected() -> Iterator[None]:
-    """No garbage is collected: another test's finalizer fails when it runs at the bottom of a deep recursion."""
+    """No garbage is collected: a finalizer that runs at the bottom of another's deep recursion fails."""
     gc.collect()
     gc.disable()
     yield
