@@ -135,7 +135,7 @@ def test_nothing_in_redis_or_in_a_log_names_anybody(fleet: Fleet, state: Redis) 
     until(lambda: not any(state.zcard(index) for index in AT.indexes), 20.0)
     after = everything(state)
 
-    assert waiting.count(MARK) >= 9
+    assert waiting.count(MARK) >= 6  # one for each call at least; a message may be on its way
     assert after.count(MARK) >= 2
     assert seen(waiting) == seen(after) == seen(fleet.logs) == seen(repr(failed.value)) == []
     letters = list(engine().dead_letters(STEADY.name))
