@@ -76,7 +76,7 @@ def _pieces(client: Redis, key: str) -> Iterable[tuple[str, str]]:
         b"zset": lambda: dict(enumerate(server.zrange(key, 0, -1))),
         b"stream": lambda: {name: repr(fields).encode() for name, fields in server.xrange(key)},
     }
-    found = read[server.type(key)]()
+    found = read.get(server.type(key), dict)()  # one that has just expired holds nothing
     for name, value in found.items():
         text = name.decode() if isinstance(name, bytes) else ""
         yield text, text + " " + value.decode("utf-8", "backslashreplace")
