@@ -6,13 +6,12 @@ import base64
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from typing import Any, Self
 from urllib.request import Request, urlopen
 
 from redis import Redis
 
-from tests.fleet import Fleet
+from tests.fleet import Fleet, until
 from worker.application import app
 
 __all__ = ["Events", "contents", "page"]
@@ -23,15 +22,19 @@ class Events:
 
     def __init__(self) -> None:
         self.caught: list[dict[str, Any]] = []
-        self._stop = threading.Event()
+        self._receiver: Any = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        """Return once it is heard: what is said to nobody is gone."""
+        with app.connection() as connection:
+            before = _listeners(connection)
+            self._thread.start()
+            until(lambda: _listeners(connection) > before)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
+        self._receiver.should_stop = True
         self._thread.join(10.0)
 
     def of(self, task_id: str) -> set[str]:
@@ -40,10 +43,13 @@ class Events:
 
     def _run(self) -> None:
         with app.connection() as connection:
-            receiver = app.events.Receiver(connection, handlers={"*": self.caught.append})
-            while not self._stop.is_set():
-                with suppress(TimeoutError):
-                    receiver.capture(limit=None, timeout=0.5, wakeup=False)
+            self._receiver = app.events.Receiver(connection, handlers={"*": self.caught.append})
+            self._receiver.capture(limit=None, timeout=None, wakeup=False)
+
+
+def _listeners(connection: Any) -> int:
+    """How many connections listen to something at the broker."""
+    return len(connection.default_channel.client.client_list(_type="pubsub"))
 
 
 def contents(client: Redis, queue: str) -> Iterator[tuple[str, list[str]]]:
