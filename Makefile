@@ -102,7 +102,7 @@ docs: $(STAMP) ## Write docs/providers.md anew from the provider modules
 lock: $(STAMP) ## Resolve the locks anew (the old pins are kept where they still fit)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
-	  --extra s3 --output-file requirements/runtime.lock pyproject.toml
+	  --extra s3 --extra otel --output-file requirements/runtime.lock pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra dev \
 	  --constraint requirements/runtime.lock --output-file requirements/develop.lock pyproject.toml
