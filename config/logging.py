@@ -1,9 +1,10 @@
 """One JSON object per line for machines, one readable line for a person at a terminal.
 
-A line has ``timestamp`` (UTC), ``level``, ``logger_name``, ``module``, ``function_name``, ``line_number``
-and ``message``, a constant phrase. What changes from line to line is a key of its own; where it is known
-``integration.provider``, ``error_code``, ``trace_id``, ``request_id`` and ``user_id`` are among them.
-Everything written has gone through :mod:`config.records` first, which see for what is withheld.
+A line has ``timestamp`` (UTC), ``level``, ``logger_name``, ``module``, ``function_name``, ``line_number``,
+``process_id``, ``message``, a constant phrase, and ``trace_id``, ``request_id`` and ``user_id``, null where
+there is none. What changes from line to line is a key of its own; where it is known ``integration.provider``
+and ``error_code`` are among them. Everything written has gone through :mod:`config.records` first, which see
+for what is withheld. Services use :func:`worker.logs.setup_logging`, which knows the context.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
-from config.records import FIELDS, Known, extras, safe
+from config.log_folder import LogFolder
+from config.records import CONTEXT, FIELDS, Known, extras, safe
 from config.tracebacks import rendered
 
 __all__ = ["setup_logging"]
@@ -26,31 +29,41 @@ __all__ = ["setup_logging"]
 NOISY = ("amqp", "asyncio", "kombu", "redis", "urllib3")
 """Libraries that log every step at INFO or DEBUG, urllib3 with the address and its query."""
 
+_LINE = "_narrows_line"
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 def setup_logging(
     log_level: str | int = "INFO",
-    *,
+    log_dir: str | Path | None = None,
     environment: str = "development",
+    *,
     stream: TextIO | None = None,
     pretty: bool | None = None,
     context: Known | None = None,
 ) -> None:
-    """Send all that this process logs to one stream; doing it twice is doing it once.
+    """Send all that this process logs to one stream, and to files; doing it twice is doing it once.
 
     Args:
         log_level: A level's name or number.
+        log_dir: The folder for app.log, error.log, api.log and model.log (:mod:`config.log_folder`); None is
+            no files. One that cannot be written is told on the stream, and is tried again with each line.
         environment: In ``development`` a terminal gets readable lines, everything else JSON.
         stream: Standard error when None, so that commands can print data on standard output.
-        pretty: Readable lines or not, whatever the environment.
+        pretty: Readable lines or not on the stream, whatever the environment.
         context: Gives the keys of the present call (``trace_id`` and so on) for every line.
     """
     stream = sys.stderr if stream is None else stream
     if pretty is None:
         pretty = environment == "development" and stream.isatty()
+    writers = [_readable(stream) if pretty else _machine(stream)]
+    if log_dir:
+        writers.append(_files(Path(log_dir), writers[0]))
     root = logging.getLogger()
-    root.handlers[:] = [_Safe(_readable(stream) if pretty else _machine(stream), context or _nothing)]
+    for before in root.handlers:
+        if isinstance(before, _Safe):
+            before.close()
+    root.handlers[:] = [_Safe(writers, context or _nothing)]
     root.setLevel(log_level.upper() if isinstance(log_level, str) else log_level)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -60,11 +73,11 @@ def setup_logging(
 
 
 class _Safe(logging.Handler):
-    """Hands a safe copy of each record to the handler that writes."""
+    """Hands a safe copy of each record to the handlers that write."""
 
-    def __init__(self, writer: logging.Handler, known: Known) -> None:
+    def __init__(self, writers: Sequence[logging.Handler], known: Known) -> None:
         super().__init__()
-        self._writer, self._known = writer, known
+        self._writers, self._known = writers, known
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record; one that cannot be made safe leaves a line that says so."""
@@ -72,14 +85,29 @@ class _Safe(logging.Handler):
             line = safe(record, self._known)
         except Exception:  # noqa: BLE001 - whatever an odd argument does must not reach who logs
             line = safe(logging.makeLogRecord({"name": record.name, "msg": "log line lost"}), _nothing)
-        self._writer.handle(line)
+        for writer in self._writers:
+            writer.handle(line)
 
     def flush(self) -> None:
         """Flush what writes."""
-        self._writer.flush()
+        for writer in self._writers:
+            writer.flush()
+
+    def close(self) -> None:
+        """Let the files go; the stream is not ours to close."""
+        for writer in self._writers:
+            writer.close()
+        super().close()
 
 
 class _Json(JsonFormatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; made once for the stream and the files, which costs more than to write it."""
+        line = record.__dict__.get(_LINE)
+        if line is None:
+            line = record.__dict__[_LINE] = super().format(record)
+        return str(line)
+
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802, ARG002
         """When, in UTC to the millisecond, so that lines of many machines sort as text."""
         when = datetime.fromtimestamp(record.created, UTC)
@@ -101,9 +129,20 @@ class _Readable(logging.Formatter):
 
 def _machine(stream: TextIO) -> logging.Handler:
     writer = logging.StreamHandler(stream)
-    names = {**FIELDS, "exc_info": "exception", "provider": "integration.provider"}
-    writer.setFormatter(_Json(list(FIELDS), rename_fields=names))
+    writer.setFormatter(_json())
     return writer
+
+
+def _files(folder: Path, stream: logging.Handler) -> logging.Handler:
+    writer = LogFolder(folder.absolute(), complain=stream.handle)  # a process may change where it is
+    writer.setFormatter(_json())
+    writer.prepare()
+    return writer
+
+
+def _json() -> logging.Formatter:
+    names = {**FIELDS, "exc_info": "exception", "provider": "integration.provider"}
+    return _Json([*FIELDS, *CONTEXT], rename_fields=names)
 
 
 def _readable(stream: TextIO) -> logging.Handler:

@@ -15,10 +15,11 @@ from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 
+from config.loggers import OWN, is_ours
 from config.masking import HIDDEN, Plain, is_secret_name, masked, plain
 from config.tracebacks import code_of, summary
 
-__all__ = ["FIELDS", "Known", "extras", "safe"]
+__all__ = ["CONTEXT", "FIELDS", "Known", "extras", "safe"]
 
 Known = Callable[[], Mapping[str, object]]
 """Gives the keys that every line of the present call carries, such as ``trace_id``."""
@@ -30,12 +31,15 @@ FIELDS = {
     "module": "module",
     "funcName": "function_name",
     "lineno": "line_number",
+    "process": "process_id",
     "message": "message",
 }
 """A record's attribute to its key in the line, in the line's order."""
 
-_OURS = frozenset({"config", "narrows", "tasks", "worker"})
-_RESERVED = frozenset(RESERVED_ATTRS)
+CONTEXT = ("trace_id", "request_id", "user_id")
+"""Keys that stand in every line, null where nobody knows them: an index need not guess."""
+
+_RESERVED = frozenset({*RESERVED_ATTRS, OWN})
 _TAKEN = frozenset(FIELDS.values())
 _KEPT = (
     "name", "levelno", "levelname", "pathname", "filename", "module", "lineno", "funcName", "created",
@@ -74,7 +78,7 @@ def _said(record: logging.LogRecord) -> tuple[str, dict[str, Plain]]:
     data = record.__dict__.get("data")
     if record.name.startswith("celery.") and isinstance(data, Mapping) and isinstance(record.msg, str):
         return _of_task(record.msg, data)
-    ours = record.name.partition(".")[0] in _OURS
+    ours = is_ours(record)
     show = _own if ours else _foreign
     keys = {key: HIDDEN if is_secret_name(key) else show(value) for key, value in extras(record).items()}
     event = _event(record, show, digits=not ours).strip()
@@ -89,10 +93,21 @@ def _event(record: logging.LogRecord, show: Callable[[object], Plain], *, digits
     args = record.args
     try:
         if isinstance(args, Mapping):
-            return masked(record.msg % {key: show(value) for key, value in args.items()}, digits=digits)
+            return masked(record.msg % _Keyed(args, show), digits=digits)
         return masked(record.msg % tuple(show(value) for value in args), digits=digits)
     except (TypeError, ValueError, KeyError):
         return masked(record.msg, digits=digits)
+
+
+class _Keyed(dict[str, Plain]):
+    """A line's only argument when that is a mapping, for ``%(key)s`` as well as for ``%s`` and ``%r``."""
+
+    def __init__(self, given: Mapping[str, object], show: Callable[[object], Plain]) -> None:
+        super().__init__({key: show(value) for key, value in given.items()})
+        self._whole = show(given)
+
+    def __repr__(self) -> str:
+        return str(self._whole)
 
 
 def _own(value: object) -> Plain:

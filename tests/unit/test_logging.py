@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import sys
 import threading
 import warnings
@@ -68,12 +69,16 @@ def test_a_line_says_when_where_and_what(lines: Lines) -> None:
     (line,) = lines()
     assert line.pop("timestamp").endswith("Z")
     assert line.pop("line_number") > 0
+    assert line.pop("process_id") == os.getpid()
     assert line == {
         "level": "WARNING",
         "logger_name": "narrows",
         "module": "test_logging",
         "function_name": "test_a_line_says_when_where_and_what",
         "message": "call deferred",
+        "trace_id": None,
+        "request_id": None,
+        "user_id": None,
         "integration.provider": "nyc_open_data",
         "wait": 1.5,
         "bbl": "1012650001",
@@ -248,6 +253,17 @@ def test_celery_s_line_about_an_arrival_holds_no_arguments(lines: Lines) -> None
     (line,) = lines()
     assert (line["message"], line["task"], line["task_id"]) == ("task received", "a.b", "t-1")
     assert "canary" not in json.dumps(line)
+
+
+def test_a_mapping_that_is_the_only_argument_is_no_way_in(lines: Lines) -> None:
+    """``%r`` would print it whole; of ours it is shown, its credentials are not."""
+    foreign.error("bad body %r", {"name": "canary"})
+    logger.error("took %s", {"size": 3, "token": "s3cret"})
+
+    assert [line["message"] for line in lines()] == [
+        "bad body <dict withheld>",
+        "took {'size': 3, 'token': '***'}",
+    ]
 
 
 def test_a_library_s_explanations_are_cut_after_the_first_paragraph(lines: Lines) -> None:
