@@ -7,11 +7,18 @@ the task runs, so that every log line of one request, in whatever process, has t
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from uuid import uuid4
+
+from worker.traceparent import Headers, root_of
+
+if TYPE_CHECKING:
+    from worker.claim import Claim
 
 __all__ = [
     "Context",
@@ -20,6 +27,8 @@ __all__ = [
     "current_context",
     "from_header",
     "log_fields",
+    "of_message",
+    "running_claim",
     "set_request_context",
     "to_header",
 ]
@@ -32,6 +41,12 @@ _NO_TRACE = "0" * 32
 
 
 def _new_trace_id() -> str:
+    """That of the OpenTelemetry span which this program is in, where it uses that; else a new one."""
+    opentelemetry = sys.modules.get("opentelemetry.trace")
+    if opentelemetry is not None and (current := getattr(opentelemetry, "get_current_span", None)):
+        known = current().get_span_context()
+        if known.is_valid:
+            return f"{known.trace_id:032x}"
     return uuid4().hex
 
 
@@ -78,8 +93,23 @@ def clear_request_context() -> None:
 
 
 def current_context() -> Context:
-    """The context that is set, or a new one with nothing but a trace id, which is not kept."""
-    return _current.get() or Context()
+    """The context that is set, or a new one with nothing but a trace id, which is not kept.
+
+    Where a worker publishes a task's next steps, once that has run, it is still the task's.
+    """
+    if (found := _current.get()) is not None:
+        return found
+    claim = running_claim()
+    return claim.context if claim is not None else Context()
+
+
+def running_claim() -> Claim | None:
+    """The claim of the task that this thread of a worker is busy with; None anywhere else."""
+    if (celery := sys.modules.get("celery._state")) is None:
+        return None
+    task = celery.get_current_worker_task()
+    claim: Claim | None = task.request.get("claim") if task is not None else None
+    return claim
 
 
 @contextmanager
@@ -112,6 +142,11 @@ def from_header(header: object, *, default: str | None = None) -> Context:
         user_id=found.get("user_id"),
         trace_id=_trace_id(found.get("trace_id")) or default,
     )
+
+
+def of_message(headers: Headers) -> Context:
+    """The context that a message's *headers* carry: ours, or W3C's ``traceparent``, or Celery's root."""
+    return from_header(headers.get("narrows"), default=root_of(headers))
 
 
 def log_fields() -> dict[str, str]:
