@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from config.celery import BEAT_LOCK
 from worker import budget, limits, registry, submitted
 from worker.breaker import FOREVER
 from worker.keys import Keys, keys
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from worker.metrics.gauges import ProviderState
     from worker.provider import Provider
 
-__all__ = ["Look", "Standing", "View", "look", "provider_states", "standings", "view"]
+__all__ = ["Look", "Memory", "Standing", "View", "look", "provider_states", "standings", "view"]
 
 _NUMBERS: dict[BreakerWord, int] = {"closed": 0, "open": 1, "half_open": 2}
 _BREAKER = ("state", "open_until", "opened_at", "failures", "window", "successes")
@@ -106,10 +107,26 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """How the providers stand, and how many messages lie about that no worker could take."""
+    """How the providers stand, and what belongs to none of them.
+
+    Attributes:
+        unroutable: Messages that no worker could take.
+        beats: Somebody holds beat's lock.
+        memory: What the state Redis says of its memory; None where it may not be asked.
+    """
 
     standings: list[Standing]
     unroutable: int
+    beats: bool
+    memory: Memory | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Bytes that a Redis uses, and may use; the limit is None where there is none."""
+
+    used: int
+    limit: int | None
 
 
 def view(engine: Engine, name: str) -> View:
@@ -136,22 +153,25 @@ def look(engine: Engine, names: Iterable[str] | None = None) -> Look:
     with engine.state.pipeline(transaction=False) as ask:
         ask.time()
         ask.llen(keys(UNROUTABLE).dlq)
+        ask.exists(BEAT_LOCK)
+        ask.info("memory")
         asked = [0]
         for each in views:
             each.ask(ask)
-            asked.append(len(ask) - 2)
-        (seconds, micros), unroutable, *replies = ask.execute()
+            asked.append(len(ask) - 4)
+        time, unroutable, beats, memory, *replies = ask.execute(raise_on_error=False)
+    _refused([time, unroutable, beats, *replies])
+    seconds, micros = time
     now = seconds * 1000 + micros // 1000
     spans = zip(views, asked, asked[1:], strict=False)
     found = [each.standing(replies[start:end], now) for each, start, end in spans]
-    return Look(standings=found, unroutable=unroutable)
+    return Look(standings=found, unroutable=unroutable, beats=bool(beats), memory=_memory(memory))
 
 
-def provider_states(engine: Engine) -> list[ProviderState]:
-    """What the gauges show; one round trip."""
+def provider_states(found: Look) -> list[ProviderState]:
+    """What the gauges show of it."""
     from worker.metrics.gauges import ProviderState
 
-    found = look(engine)
     states = [
         ProviderState(
             provider=each.provider,
@@ -161,9 +181,14 @@ def provider_states(engine: Engine) -> list[ProviderState]:
             credentials_set_aside=each.set_aside,
             retry_budget_left=each.budget.left,
             quota_remaining=each.quota_left,
+            quota_limit=each.quota_limit,
             quota_exhaustion=None if each.quota_spent_at is None else each.quota_spent_at - each.at,
             parked=each.parked,
             waiting=each.waiting,
+            queued=each.queued,
+            running=each.running,
+            oldest_queued=each.queued_for,
+            slots=each.slots or None,
             oldest_parked=each.parked_for,
             dlq_depth=each.dead_letters,
             **_submissions(each.submitted),
@@ -183,6 +208,20 @@ def _submissions(each: submitted.Submitted | None) -> dict[str, Any]:
         "poller_lag": each.lag,
         "suppressed": each.suppressed,
     }
+
+
+def _refused(replies: list[Any]) -> None:
+    """Raise what one of the questions was answered with, if it was an error."""
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+
+
+def _memory(info: Any) -> Memory | None:
+    """What a server says, unless it is that we may not ask."""
+    if not isinstance(info, dict) or "used_memory" not in info:
+        return None
+    return Memory(used=int(info["used_memory"]), limit=int(info.get("maxmemory", 0)) or None)
 
 
 def _breaker(fields: list[bytes | None], now: int) -> dict[str, Any]:

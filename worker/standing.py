@@ -96,6 +96,11 @@ class Standing:
         return max(0.0, self.at - self.oldest_parked) if self.oldest_parked is not None else 0.0
 
     @property
+    def queued_for(self) -> float:
+        """Seconds for which the first one queued has been published; 0.0 when none is."""
+        return max(0.0, self.at - self.oldest_queued) if self.oldest_queued is not None else 0.0
+
+    @property
     def tokens(self) -> float | None:
         """In the buckets of all credentials; None without a rate."""
         held = [each.tokens for each in self.credentials if each.tokens is not None]

@@ -10,24 +10,31 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 import trustme
 from pydantic import SecretStr
+from redbeat.schedulers import RedBeatConfig
 
-from config.settings import ProviderSettings
+from config.settings import ProviderSettings, Settings
+from tests.fleet import until
 from tests.integration.deployment import CHECKOUT, NAME, Deployment, letter
 from tests.integration.raw_peer import Peer, http, says
 from tests.sandbox import Sandbox
 from worker.checks import Ailment, Finding, ask_all
 from worker.doctor import examine
+from worker.doctor_servers import disk
+from worker.exporter import exposition
 from worker.keys import keys
 from worker.metrics.exposition import Check
 from worker.readiness import ready
-from worker.stack.embedded import EmbeddedValkey
+from worker.stack.embedded import EmbeddedValkey, free_port
+from worker.stack.redis_server import RedisServer
 from worker.stack.stack import Stack
 
 
@@ -153,6 +160,126 @@ def test_a_server_without_a_log_on_disk_is_a_warning_in_development(redis_url: s
     assert not failed.ok
 
 
+def test_a_server_that_could_not_write_its_log_has_failed() -> None:
+    """It refuses writes from then on, until its disk has room."""
+    server = RedisServer(
+        product="Valkey", version="9.0.0", skew=0.0, policy="noeviction", writable=True,
+        appends=True, appended=False, used=1, limit=0,
+    )  # fmt: skip
+
+    found = disk("state redis", server, Settings())
+
+    assert not found.ok
+    assert "disk" in found.advice
+
+
+def test_a_primary_that_waits_for_no_replica_is_a_warning(server: EmbeddedValkey) -> None:
+    """Alone there is nobody to wait for; with a follower there is."""
+    alone = examined(Deployment(url=server.url))["state redis: replicas"]
+    with EmbeddedValkey() as other, other.client() as follower, server.client() as client:
+        follower.config_set("primaryauth", str(urlsplit(server.url).password))
+        follower.replicaof("127.0.0.1", server.port)
+        until(lambda: int(client.info("replication")["connected_slaves"]) == 1, 20)
+        careless = examined(Deployment(url=server.url))["state redis: replicas"]
+        client.config_set("min-replicas-to-write", 1)
+        careful = examined(Deployment(url=server.url))["state redis: replicas"]
+        client.config_set("min-replicas-to-write", 0)
+
+    assert (alone.detail, alone.advice) == ("none", "")
+    assert careless.detail == "1, writes need none"
+    assert "min-replicas-to-write" in careless.advice
+    assert (careful.detail, careful.advice) == ("1, writes need one", "")
+
+
+def test_how_we_are_let_in_is_told_without_the_password(server: EmbeddedValkey) -> None:
+    """An account of our own is told by its name; none at all is a warning."""
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "narrows", "on", ">canary", "~*", "&*", "+@all")
+        ours = examined(Deployment(url=f"redis://narrows:canary@127.0.0.1:{server.port}/0"))
+        client.config_set("requirepass", "")
+        client.execute_command("ACL", "SETUSER", "default", "nopass")
+        open_to_all = examined(Deployment(url=f"redis://127.0.0.1:{server.port}/0"))
+
+    assert ours["state redis: access"].detail == "no TLS, user narrows"
+    assert ours["state redis: access"].advice == ""
+    assert open_to_all["state redis: access"].detail == "no TLS, the default user without a password"
+    assert open_to_all["state redis: access"].advice
+    assert "canary" not in str(ours)
+
+
+def test_production_wants_a_limit_of_memory(server: EmbeddedValkey) -> None:
+    """Without one the kernel ends the server when its machine is full."""
+    here, there = (
+        examined(Deployment(url=server.url, changed={"environment": name}))["state redis: memory"]
+        for name in ("development", "production")
+    )
+
+    assert here.detail.endswith(" MB, no limit")
+    assert (here.advice, there.ok, bool(there.advice)) == ("", True, True)
+
+
+def test_beat_is_seen_by_the_lock_that_it_really_holds(server: EmbeddedValkey) -> None:
+    """Its name is redbeat's affair, so redbeat says it."""
+    here = Deployment(url=server.url)
+    with server.client() as client:
+        client.set(RedBeatConfig(here.app).lock_key, "held")
+
+        found = examined(here)["beat"]
+
+    assert (found.detail, found.advice) == ("runs", "")
+
+
+@pytest.mark.parametrize("part", ["beat", "exporter"])
+def test_a_part_that_may_be_elsewhere_is_missed_only_by_who_asks_for_it(
+    server: EmbeddedValkey, part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A probe asks for what its own container should have; the exit code is its answer."""
+    here = Deployment(url=server.url, changed={"exporter_port": free_port()})
+
+    assert examined(here)[part].ok
+    assert here.narrows("doctor", "--only", part, "--json") == 1
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert [(each["name"], each["level"]) for each in found] == [("settings", "ok"), (part, "failed")]
+
+
+def test_an_exporter_is_found_where_the_settings_have_it(server: EmbeddedValkey) -> None:
+    """Another's page on its port is none."""
+    here = Deployment(url=server.url)
+    page = exposition(here.engine, here.app, port=0)
+    page.start()
+    try:
+        port = urlsplit(page.url).port
+        ours = Deployment(url=server.url, changed={"exporter_host": "0.0.0.0", "exporter_port": port})  # noqa: S104
+        assert ours.narrows("doctor", "--only", "exporter") == 0
+    finally:
+        page.stop()
+    with Peer(says(http({"status": "ok"}))) as peer:
+        other = Deployment(url=server.url, changed={"exporter_port": peer.port})
+        assert other.narrows("doctor", "--only", "exporter") == 1
+
+
+def test_only_what_is_named_is_looked_at(server: EmbeddedValkey, capsys: pytest.CaptureFixture[str]) -> None:
+    """Servers by their role, providers by their name; what there is not is a wrong option."""
+    here = Deployment(url=server.url)
+
+    code = here.narrows("doctor", "--only", "state", "--only", NAME, "--json")
+
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert code == 0
+    assert {each["name"].split(":")[0] for each in found} == {"settings", "state redis", f"provider {NAME}"}
+    assert here.narrows("doctor", "--only", "stat") == 2
+    assert "did you mean state" in capsys.readouterr().err
+
+
+def test_a_probe_that_asks_for_beat_ends_in_time_whatever_redis_does(silent: str) -> None:
+    """A container's probe has a deadline of its own."""
+    started = time.monotonic()
+
+    assert Deployment(url=silent).narrows("doctor", "--only", "beat") == 1
+
+    assert time.monotonic() - started < 8.5
+
+
 def test_a_cache_of_its_own_should_evict(server: EmbeddedValkey, redis_url: str) -> None:
     """A full cache that refuses writes caches nothing."""
     here = Deployment(url=redis_url, changed={"cache_url": SecretStr(server.url)})
@@ -275,6 +402,21 @@ def test_live_trusts_whom_calls_trust(redis_url: str, tmp_path: Path) -> None:
     assert "SSLError" in wary.detail
 
 
+@pytest.mark.parametrize(
+    ("date", "told"),
+    [("Sat, 21 Nov 2020 10:00:00 GMT", True), ("yesterday", False), ("", False), (None, False)],
+)
+def test_live_tells_a_clock_that_differs(redis_url: str, date: str | None, told: bool) -> None:  # noqa: FBT001
+    """A Retry-After that is a date is read by it; a header that is none is nothing to go by."""
+    header = formatdate(usegmt=True) if date is None else date
+    with Peer(says(http([], headers={"Date": header}))) as peer:
+        found = examined(Deployment(url=redis_url, chosen=ProviderSettings(base_url=peer.url)), live=True)
+
+    live = found[f"{NAME} live"]
+    assert live.ok
+    assert ("its clock -" in live.detail, "NTP" in live.advice) == (told, told)
+
+
 def test_live_says_that_a_provider_cannot_be_reached(redis_url: str) -> None:
     """A failure, and the address in question."""
     here = Deployment(url=redis_url, chosen=ProviderSettings(base_url="http://127.0.0.1:1"))
@@ -340,10 +482,23 @@ def test_a_stack_that_runs_passes(
         capsys.readouterr()
 
     found = json.loads(capsys.readouterr().out)
-    (workers,) = (each for each in found["findings"] if each["name"] == "workers")
+    said = {each["name"]: each["detail"] for each in found["findings"]}
     assert found["ok"] is True
-    assert workers["detail"].startswith("1: worker-1@")
+    assert said["workers"].startswith("1: worker-1@")
+    assert said["queues"] == "each is served"
     assert stack.workers[0].is_ready
+
+
+def test_a_queue_that_nobody_serves_is_a_warning(running: Deployment) -> None:
+    """Its calls would wait without a word."""
+    control = running.app.control
+    control.cancel_consumer(NAME, reply=True, limit=1, timeout=5.0)
+    try:
+        found = examined(running)["queues"]
+    finally:
+        control.add_consumer(NAME, reply=True, limit=1, timeout=5.0)
+
+    assert (found.ok, found.detail, bool(found.advice)) == (True, f"nobody serves {NAME}", True)
 
 
 def test_status_names_the_workers_that_answer(

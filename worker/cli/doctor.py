@@ -12,6 +12,8 @@ from worker.cli.options import AsJson
 from worker.cli.output import cell, console, show_json, table, working
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from worker.checks import Finding
 
 __all__ = ["doctor"]
@@ -25,14 +27,25 @@ def doctor(
     live: Annotated[
         bool, typer.Option("--live", help="Also ask each provider's address whether it answers.")
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="NAME",
+            help="Look at this alone: state, broker, result, cache, packages, workers, results, beat, "
+            "exporter, tracing or a provider. More than once for several.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at settings, packages, Redis, broker, results, workers, beat and providers.
+    """Look at settings, packages, Redis, broker, results, workers, beat, exporter and providers.
 
-    Exit code 1 when something failed; warnings are none.
+    For probes: exit code 0 when all is well, warnings included, 1 when something failed, 2 for a wrong
+    option. Beat or an exporter that is missing is a warning, and a failure when it is asked for by --only.
     """
+    desk = desk_of(ctx)
     with working("asking every dependency"):
-        found = _found(desk_of(ctx), live=live)
+        found = _found(desk, live=live, only=only or ())
     ok = all(each.ok for each in found)
     if as_json:
         show_json({"ok": ok, "findings": [{**asdict(each), "level": _level(each)} for each in found]})
@@ -41,16 +54,21 @@ def doctor(
     raise typer.Exit(0 if ok else 1)
 
 
-def _found(desk: Desk, *, live: bool) -> list[Finding]:
+def _found(desk: Desk, *, live: bool, only: Sequence[str]) -> list[Finding]:
+    from config.environment import nearest
     from config.settings import SettingsError
     from worker.checks import Finding
-    from worker.doctor import examine
+    from worker.doctor import examine, topics
 
+    desk.names()
+    if strange := [name for name in only if name not in topics()]:
+        hint = nearest(strange[0], list(topics())) or f"; there are {', '.join(topics())}"
+        raise typer.BadParameter(f"there is no {strange[0]!r} to look at{hint}", param_hint="--only")
     try:
         desk.engine.settings.check_providers(desk.names())
     except SettingsError as wrong:
         return [Finding(name="settings", ok=False, detail=problem) for problem in wrong.problems]
-    return examine(desk.engine, desk.app, live=live)
+    return examine(desk.engine, desk.app, live=live, only=only)
 
 
 def _level(found: Finding) -> str:

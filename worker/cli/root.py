@@ -18,6 +18,7 @@ from worker.cli import (
     demo,
     dlq,
     doctor,
+    exporter,
     importing,
     limits,
     providers,
@@ -67,6 +68,7 @@ root = typer.Typer(
 root.command("status")(status.status)
 root.command("why")(why.why)
 root.command("doctor")(doctor.doctor)
+root.command("exporter")(exporter.exporter)
 root.command("providers")(providers.providers)
 root.command("import")(importing.import_)
 root.command("up")(stack.up)

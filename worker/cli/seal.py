@@ -129,11 +129,14 @@ def _census(desk: Desk, names: list[str]) -> list[Sealed]:
 
 
 def _queues(desk: Desk, names: list[str]) -> list[Counter[str]]:
-    """What lies in each provider's queue."""
+    """What lies in each provider's queue; nothing is known of RabbitMQ's, where who looks takes."""
+    from config import urls
     from worker.sealed_queue import messages
     from worker.stores import connect
 
     settings = desk.engine.settings
+    if urls.is_rabbit(settings.broker_url.get_secret_value()):
+        return [Counter() for _ in names]
     desk.asked = "broker"
     with connect(settings.broker_url.get_secret_value(), settings) as broker:
         return [messages(broker, name) for name in names]
@@ -167,6 +170,8 @@ def _show(desk: Desk, found: list[Sealed], *, as_json: bool, done: int | None = 
 
 def _advice(desk: Desk, found: list[Sealed]) -> list[str]:
     """What is to be done about keys, a line each; last, whether the older ones may go."""
+    from config import urls
+
     sealer = desk.engine.sealer
     missing = sorted({each.key for each in found if each.standing == "missing"})
     lines = [f"key {one} is not in NARROWS_SEALING_KEYS: what it sealed cannot be opened" for one in missing]
@@ -174,6 +179,8 @@ def _advice(desk: Desk, found: list[Sealed]) -> list[str]:
     queued = sum(each.broker for each in found if each.standing == "older")
     strange = sum(each.unroutable for each in found if each.standing == "older")
     older = ", ".join(one for one in sealer.ids if one != sealer.newest)
+    if older and urls.is_rabbit(desk.engine.settings.broker_url.get_secret_value()):
+        lines.append("messages in RabbitMQ are not counted: keep older keys until its queues have been empty")
     if kept:
         lines.append(f"{kept} to be sealed with the newest key: narrows seal rotate")
     if not older:

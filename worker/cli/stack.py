@@ -28,21 +28,22 @@ def up(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run Valkey, workers, beat and Flower until Ctrl-C, and start again whatever exits.
+    """Run Valkey, workers, beat, exporter and Flower until Ctrl-C, and start again whatever exits.
 
     Valkey is left out when NARROWS_STATE_URL names a server.
     """
-    from config.logging import setup_logging
     from config.settings import Settings
+    from worker.logs import log_as_set
     from worker.stack.programs import CeleryPrograms
     from worker.stack.stack import Stack
 
     settings = Settings.load()
-    setup_logging("WARNING", environment=settings.environment)
+    log_as_set(settings, log_level="WARNING")
     with_flower = settings.runs_flower if flower is None else flower
     account = _flower_account(settings)
     stack = Stack(
         workers=workers,
+        exporter=True,
         flower=with_flower,
         env={FLOWER_AUTH: account},
         programs=CeleryPrograms(flower_auth=account),

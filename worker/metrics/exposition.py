@@ -1,7 +1,8 @@
-"""A worker's small web page for machines: ``/metrics``, ``/healthz`` and ``/readyz``.
+"""The small web page for machines of a worker or exporter: ``/metrics``, ``/healthz`` and ``/readyz``.
 
-``/healthz`` says that the process lives and nothing else: what restarts a worker must not ask Redis, or an
-outage there restarts the whole fleet. ``/readyz`` runs the checks that it was given.
+``/healthz`` says that the process lives, and that no part of it is silent that must never be: what restarts
+a worker must not ask Redis, or an outage there restarts the whole fleet. ``/readyz`` runs the checks that it
+was given. Neither says anything that is secret; ``/metrics`` may want to see a token.
 
 It answers beside the work: requests have a thread each, a client is cut off after some seconds however slowly
 it sends or reads, and the number of clients is bounded. A forked child closes the socket it inherits, so the
@@ -16,15 +17,19 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
-from typing import Protocol
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 from worker.errors import ConfigurationError
 from worker.metrics.server import Listener, Reply
 
-__all__ = ["Check", "Exposition", "Pages", "Ready"]
+if TYPE_CHECKING:
+    from config.settings import Settings
+
+__all__ = ["Check", "Exposition", "Pages", "Ready", "token"]
 
 logger = logging.getLogger("narrows")
 
@@ -49,9 +54,10 @@ class Pages(Protocol):
 
 
 Ready = Callable[[], Iterable[Check]]
+Silent = Callable[[], Iterable[str]]
 
 
-def _always_ready() -> Iterable[Check]:
+def _none() -> Iterable[Any]:
     return ()
 
 
@@ -61,7 +67,9 @@ class Exposition:
     Args:
         metrics: Makes ``/metrics``.
         ready: Makes ``/readyz``; one that raises counts as a failed check.
-        host: Loopback unless the network around is trusted: nobody is asked who they are.
+        silent: Makes ``/healthz``: the parts of this process that are dead or hang.
+        token: Who asks for ``/metrics`` must bring it (``Authorization: Bearer``, RFC 6750); "" asks nobody.
+        host: Loopback unless the network around is trusted, or a token is asked for.
         port: 0 takes a free one.
         any_port: Whether a port that is taken is replaced by a free one; for development.
         patience: Seconds until a client is cut off.
@@ -71,13 +79,16 @@ class Exposition:
         self,
         metrics: Pages,
         *,
-        ready: Ready = _always_ready,
+        ready: Ready = _none,
+        silent: Silent = _none,
+        token: str = "",
         host: str = "127.0.0.1",
         port: int = 0,
         any_port: bool = False,
         patience: float = 10.0,
     ) -> None:
-        self._metrics, self._ready = metrics, ready
+        self._metrics, self._ready, self._silent = metrics, ready, silent
+        self._token = token.encode()
         self._host, self._asked_port, self._patience = host, port, patience
         self._any_port = any_port
         self._listener: Listener | None = None
@@ -126,16 +137,27 @@ class Exposition:
         if listener is not None:
             listener.abandon()
 
-    def answer(self, path: str, accept: str) -> Reply:
+    def answer(self, path: str, headers: Mapping[str, str]) -> Reply:
         """What stands at *path*."""
         if path == "/metrics":
-            content_type, text = self._metrics.page(accept)
-            return Reply(status=200, content_type=content_type, body=text)
+            return self._page(headers)
         if path == "/healthz":
-            return _json(200, {"status": "ok"})
+            silent = list(self._silent())
+            return (
+                _json(503, {"status": "hung", "silent": silent}) if silent else _json(200, {"status": "ok"})
+            )
         if path == "/readyz":
             return self._readiness()
         return _json(404, {"error": "not found", "paths": ["/metrics", "/healthz", "/readyz"]})
+
+    def _page(self, headers: Mapping[str, str]) -> Reply:
+        scheme, _, brought = headers.get("Authorization", "").partition(" ")
+        if self._token and not (
+            scheme.lower() == "bearer" and compare_digest(brought.strip().encode(), self._token)
+        ):
+            return replace(_json(401, {"error": "token wanted"}), headers={"WWW-Authenticate": "Bearer"})
+        content_type, text = self._metrics.page(headers.get("Accept", ""))
+        return Reply(status=200, content_type=content_type, body=text)
 
     def _readiness(self) -> Reply:
         try:
@@ -159,6 +181,11 @@ class Exposition:
         extra = {"asked": self._asked_port, "port": listener.server_address[1]}
         logger.warning("metrics port taken, a free one used instead", extra=extra)
         return listener
+
+
+def token(settings: Settings) -> str:
+    """What the settings ask of whoever wants ``/metrics``; nothing when it is for all."""
+    return settings.metrics_token.get_secret_value() if settings.metrics_token else ""
 
 
 def _json(status: int, words: Mapping[str, object]) -> Reply:

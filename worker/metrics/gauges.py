@@ -1,7 +1,10 @@
 """Gauges of what the whole fleet shares, read from Redis when Prometheus asks.
 
     quota_remaining{provider}              circuit_breaker_state{provider}   0 closed, 1 open, 2 half-open
-    quota_exhaustion_seconds{provider}     rate_limit_tokens_available{provider}
+    quota_limit{provider}                  rate_limit_tokens_available{provider}
+    quota_exhaustion_seconds{provider}     worker_slots{provider}
+    queued_calls{provider}                 oldest_queued_seconds{provider}
+    running_calls{provider}
     rate_limit_factor{provider}            credentials_set_aside{provider}
     retry_budget_left{provider}            parked_calls{provider}
     waiting_calls{provider}                oldest_parked_seconds{provider}
@@ -9,23 +12,20 @@
     oldest_in_doubt_seconds{provider}      poller_lag_seconds{provider}
     suppressed_recipients{provider}
 
-Every worker shows the same numbers: take ``max by (provider)``. A number nobody knows is absent, not zero:
+The exporter shows them (:mod:`worker.metrics.fleet`); of several, each the same numbers: take
+``max by (provider)``. A number nobody knows is absent, not zero:
 zero tokens or an empty dead-letter list would be a statement. Messages that no worker could take are the dead
 letters of a provider ``unroutable``, of which nothing else is known.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client.core import GaugeMetricFamily, Metric
 
-__all__ = ["Gauges", "ProviderState", "Snapshot"]
-
-logger = logging.getLogger("narrows")
+__all__ = ["ProviderState", "families"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +39,14 @@ class ProviderState:
         credentials_set_aside: Refused by the provider, and not used for a while.
         retry_budget_left: Retries that there is room for; None when they are not bounded.
         quota_remaining: Calls left today; None without a quota.
+        quota_limit: Calls of a whole day; None without a quota.
         quota_exhaustion: Seconds until they are spent; None without a quota, or when it lasts for today.
         parked: Calls in line for the provider or for the retry budget.
         waiting: Calls that back off, or are not to run yet.
+        queued: Calls whose message waits for a worker.
+        running: Calls that a worker holds.
+        oldest_queued: Seconds for which the message that waits longest has done so.
+        slots: Calls that the workers of its line run at once; None while nobody waits: then nobody counts.
         oldest_parked: Seconds for which the one that waits longest has stood in line.
         dlq_depth: Dead letters.
         submissions: Their number by state; none where nothing is submitted.
@@ -57,9 +62,14 @@ class ProviderState:
     credentials_set_aside: int | None = 0
     retry_budget_left: int | None = None
     quota_remaining: int | None = None
+    quota_limit: int | None = None
     quota_exhaustion: float | None = None
     parked: int | None = 0
     waiting: int | None = 0
+    queued: int | None = 0
+    running: int | None = 0
+    oldest_queued: float | None = 0.0
+    slots: int | None = None
     oldest_parked: float | None = 0.0
     dlq_depth: int = 0
     submissions: Mapping[str, int] = field(default_factory=dict)
@@ -76,42 +86,17 @@ class ProviderState:
             credentials_set_aside=None,
             parked=None,
             waiting=None,
+            queued=None,
+            running=None,
+            oldest_queued=None,
             oldest_parked=None,
             dlq_depth=depth,
         )
 
 
-Snapshot = Callable[[], Iterable[ProviderState]]
-
-
-class Gauges(Collector):
-    """Asks *snapshot* at each scrape; one that fails leaves the gauges out and counts an error."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        # Not a Counter: its lock would be in a child's memory for ever if the fork fell into a scrape.
-        self._errors = 0
-
-    def describe(self) -> Iterable[Metric]:
-        """Nothing, so that registering asks Redis nothing."""
-        return ()
-
-    def collect(self) -> Iterable[Metric]:
-        """The gauges as they are now."""
-        try:
-            yield from _families(list(self._snapshot()))
-        except Exception as why:  # noqa: BLE001 - a scrape must show the counters whatever Redis does
-            self._errors += 1
-            logger.warning("snapshot failed", extra={"error_type": type(why).__name__})
-        errors = CounterMetricFamily(
-            "narrows_snapshot_errors", "Scrapes that could not read the fleet's state."
-        )
-        errors.add_metric([], self._errors)
-        yield errors
-
-
 _GAUGES: tuple[tuple[str, str, Callable[[ProviderState], float | None]], ...] = (
     ("quota_remaining", "Calls left today.", lambda state: state.quota_remaining),
+    ("quota_limit", "Calls of a whole day.", lambda state: state.quota_limit),
     ("quota_exhaustion_seconds", "Until today's quota is spent.", lambda state: state.quota_exhaustion),
     ("circuit_breaker_state", "0 closed, 1 open, 2 half-open.", lambda state: state.breaker_state),
     ("rate_limit_tokens_available", "Tokens in the bucket.", lambda state: state.tokens),
@@ -120,6 +105,10 @@ _GAUGES: tuple[tuple[str, str, Callable[[ProviderState], float | None]], ...] = 
     ("retry_budget_left", "Retries that there is room for.", lambda state: state.retry_budget_left),
     ("parked_calls", "Calls in line for provider or retry budget.", lambda state: state.parked),
     ("waiting_calls", "Calls that back off, or are not to run yet.", lambda state: state.waiting),
+    ("queued_calls", "Calls whose message waits for a worker.", lambda state: state.queued),
+    ("running_calls", "Calls that a worker holds.", lambda state: state.running),
+    ("oldest_queued_seconds", "How long the first queued one waits.", lambda state: state.oldest_queued),
+    ("worker_slots", "Slots of the workers that serve the line.", lambda state: state.slots),
     ("oldest_parked_seconds", "How long the oldest stands in line.", lambda state: state.oldest_parked),
     ("dlq_depth", "Dead letters.", lambda state: state.dlq_depth),
     ("oldest_in_doubt_seconds", "How long the oldest is in doubt.", lambda state: state.in_doubt),
@@ -128,13 +117,13 @@ _GAUGES: tuple[tuple[str, str, Callable[[ProviderState], float | None]], ...] = 
 )
 
 
-def _families(states: list[ProviderState]) -> list[Metric]:
-    """All gauges, made before the first is handed out."""
+def families(states: Sequence[ProviderState]) -> list[Metric]:
+    """All gauges of *states*."""
     return [*(_gauge(name, text, states, value) for name, text, value in _GAUGES), _submissions(states)]
 
 
 def _gauge(
-    name: str, text: str, states: list[ProviderState], value: Callable[[ProviderState], float | None]
+    name: str, text: str, states: Sequence[ProviderState], value: Callable[[ProviderState], float | None]
 ) -> Metric:
     family = GaugeMetricFamily(name, text, labels=["provider"])
     for state in states:
@@ -143,7 +132,7 @@ def _gauge(
     return family
 
 
-def _submissions(states: list[ProviderState]) -> Metric:
+def _submissions(states: Sequence[ProviderState]) -> Metric:
     family = GaugeMetricFamily("submissions", "Submissions by state.", labels=["provider", "state"])
     for state in states:
         for name, count in state.submissions.items():

@@ -1,16 +1,18 @@
-"""What Prometheus is told: counters of what this process did, gauges of what Redis says when it is asked.
+"""What Prometheus is told by a worker: counters of what this process did.
 
     adapter_calls_total{provider,operation,status}     adapter_latency_seconds{provider,operation}
     deferrals_total{provider,reason}                   retries_total{provider}
     cache_hits_total{provider,tier}                    cache_misses_total{provider}
     dead_letters_total{provider,code}                  dlq_replays_total{provider,outcome}
     circuit_breaker_transitions_total{provider,to}     credentials_refused_total{provider}
-    calls_republished_total{provider,reason}
+    calls_republished_total{provider,reason}           token_requests_total{provider,status}
 
-The gauges are in :mod:`worker.metrics.gauges`. Importing this module imports prometheus_client, which takes a
-tenth of a second, so only workers and commands do. With threads all is in memory. In a prefork worker each
-child counts into a file of its own and the parent adds the files up when it is scraped
-(:mod:`worker.metrics.files`, which must be asked before this module is imported).
+What the fleet shares is shown once, by the exporter (:mod:`worker.metrics.fleet`).
+
+Importing this module imports prometheus_client, which takes a tenth of a second, so only workers and commands
+do. With threads all is in memory. In a prefork worker each child counts into a file of its own and the parent
+adds the files up when it is scraped (:mod:`worker.metrics.files`, which must be asked before this module is
+imported).
 """
 
 from __future__ import annotations
@@ -20,11 +22,11 @@ from functools import cache
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from worker.metrics import files
-from worker.metrics.gauges import Gauges, ProviderState, Snapshot
 
-__all__ = ["Metrics", "ProviderState", "Snapshot"]
+__all__ = ["Metrics", "rendered"]
 
 LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0)
 """Seconds: from a near host's answer to the longest deadline; 20 and 30 are the read and total time-outs."""
@@ -122,12 +124,17 @@ class Metrics:
         """A breaker moved; *to* is ``closed``, ``open`` or ``half_open``."""
         self._moves(provider, to).inc()
 
-    def watch(self, snapshot: Snapshot) -> None:
-        """Show the gauges too, asking *snapshot* at each scrape. Once per process, in the parent only."""
-        self._page.register(Gauges(snapshot))
+    def show(self, collector: Collector) -> None:
+        """Show what *collector* says, too. Once per process, in the parent only."""
+        self._page.register(collector)
 
     def page(self, accept: str = "") -> tuple[str, bytes]:
         """Content type and text of ``/metrics``, for the given Accept header."""
-        encode, content_type = choose_encoder(accept)
         with files.settled():
-            return content_type, encode(self._page)
+            return rendered(self._page, accept)
+
+
+def rendered(registry: CollectorRegistry, accept: str = "") -> tuple[str, bytes]:
+    """Content type and text of all that is in *registry*, in the form that an Accept header asks for."""
+    encode, content_type = choose_encoder(accept)
+    return content_type, encode(registry)

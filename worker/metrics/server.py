@@ -6,9 +6,9 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any, cast
@@ -28,10 +28,15 @@ class Reply:
     status: int
     content_type: str
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Answer = Callable[[str, Mapping[str, str]], Reply]
+"""Makes the reply to a path and a request's headers, whose names may be in any case."""
 
 
 class Listener(ThreadingHTTPServer):
-    """Answers GET and HEAD with ``answer(path, accept)``, one request per connection.
+    """Answers GET and HEAD with ``answer(path, headers)``, one request per connection.
 
     Args:
         address: Host and port.
@@ -42,9 +47,7 @@ class Listener(ThreadingHTTPServer):
     allow_reuse_port = False
     request_queue_size = 2 * MOST_CLIENTS
 
-    def __init__(
-        self, address: tuple[str, int], answer: Callable[[str, str], Reply], *, patience: float
-    ) -> None:
+    def __init__(self, address: tuple[str, int], answer: Answer, *, patience: float) -> None:
         self.answer, self.patience = answer, patience
         self._clients: dict[socket.socket, float] = {}
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
@@ -111,6 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(reply.body)))
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(reply.body)
@@ -130,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _replied(self) -> Reply:
         try:
-            return self._listener.answer(self.path.partition("?")[0], self.headers.get("Accept", ""))
+            return self._listener.answer(self.path.partition("?")[0], cast("Mapping[str, str]", self.headers))
         except Exception:
             logger.exception("metrics request failed")
             return Reply(status=500, content_type="text/plain; charset=utf-8", body=b"failed; see the log\n")
