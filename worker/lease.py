@@ -14,11 +14,15 @@ __all__ = ["Lease"]
 
 
 class Lease:
-    """One process's hold on *key*. Killed, it holds for *seconds* more, and then anybody may follow."""
+    """One process's hold on *key*. Killed, it holds for *seconds* more, and then anybody may follow.
+
+    Attributes:
+        token: What *key* holds while it is ours, for scripts that look at it in a step of their own.
+    """
 
     def __init__(self, redis: Commands, key: str, *, seconds: float = 30.0) -> None:
-        self._redis, self._key, self._ms = redis, key, round(seconds * 1000)
-        self._token = secrets.token_hex(8)
+        self._redis, self.key, self._ms = redis, key, round(seconds * 1000)
+        self.token = secrets.token_hex(8)
 
     def take(self) -> bool:
         """Whether it is ours, from now on for its whole time again. Ask before each step; one round trip."""
@@ -33,4 +37,4 @@ class Lease:
         self._said(0)
 
     def _said(self, ms: int, only: str = "") -> bool:
-        return bool(script("lease")(self._redis, [self._key], [self._token, ms, only]))
+        return bool(script("lease")(self._redis, [self.key], [self.token, ms, only]))

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from celery import states
-from celery.backends.redis import RedisBackend
+from celery.backends.redis import RedisBackend, SentinelBackend
+from redis.exceptions import RedisError
 
 from worker import errors, registry
 from worker.deferral import kind_of
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from worker.why import Whereabouts
 
-__all__ = ["Results"]
+__all__ = ["Results", "SentinelResults"]
 
 Told = TypeVar("Told")
 
@@ -32,6 +34,10 @@ logger = logging.getLogger("narrows")
 
 BLIND = 5.0
 """Seconds for which nobody looks again after the state Redis did not answer: readers have to go on."""
+
+LOOK = 5.0
+"""Seconds between two looks of who waits for a result. News of it may be lost with the server that was to
+send them; of a hung one nobody hears anything, not even that."""
 
 _OPEN = frozenset({states.PENDING, states.RETRY})
 
@@ -65,6 +71,23 @@ class Results(RedisBackend):
         """What Celery keeps of the task, whatever its record says."""
         meta: dict[str, Any] = super().get_task_meta(task_id, cache=cache)
         return meta
+
+    def _wait_for_pending(
+        self, result: Any, on_interval: Callable[[], Any] | None = None, **kwargs: Any
+    ) -> Any:
+        looked = time.monotonic()
+
+        def on_second() -> None:
+            nonlocal looked
+            if on_interval is not None:
+                on_interval()
+            if time.monotonic() - looked < LOOK:
+                return
+            looked = time.monotonic()
+            with suppress(RedisError, OSError):  # a server that is away; what waits has a timeout of its own
+                self.result_consumer.on_wait_for_pending(result)
+
+        return super()._wait_for_pending(result, on_interval=on_second, **kwargs)
 
     def _asked(self, look: Callable[[Any, str], Told | None], task_id: str) -> Told | None:
         """What *look* finds; None when that is nothing, or cannot be read now."""
@@ -103,6 +126,10 @@ class Results(RedisBackend):
             pipe.set(key, value, ex=lives or None)
             pipe.publish(key, value)
             pipe.execute()
+
+
+class SentinelResults(Results, SentinelBackend):
+    """The same, on the primary that Sentinels name."""
 
 
 def _accepted(app: Any, task_id: str) -> dict[str, Any] | None:  # noqa: ARG001 - as _look
