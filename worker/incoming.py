@@ -52,6 +52,15 @@ class Incoming(Request):
             return super().on_failure(exc_info, *args, **kwargs)
         return self._lost("pool process lost")
 
+    def on_retry(self, exc_info: Any) -> None:
+        """What Celery does; Flower reads why the call waits and about until when, and no traceback."""
+        why = exc_info.exception
+        if isinstance(why, ExceptionWithTraceback):
+            why = why.exc
+        if self.task.acks_late:
+            self.acknowledge()
+        self.send_event("task-retried", exception=_until(why), traceback=None)
+
     def on_timeout(self, soft: bool, timeout: float) -> Any:  # noqa: FBT001 - Celery's signature
         """What Celery does, unless the child is killed for it: see :meth:`on_failure`."""
         return super().on_timeout(soft, timeout) if soft else self._lost("task killed at its time limit")
@@ -65,3 +74,14 @@ class Incoming(Request):
         """What ``celery inspect`` and Flower's worker page show."""
         shown: dict[str, Any] = super().info(safe=True)
         return shown
+
+
+def _until(retry: Any) -> str:
+    """``spotify answered 429, again in 600.0 s · about 14:47 UTC``."""
+    import time
+
+    from worker.whereabouts import clock
+
+    now = time.time()
+    wait = retry.when if isinstance(retry.when, int | float) else 0.0
+    return f"{retry.message or type(retry.exc).__name__} · about {clock(now + wait, now)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Self
 from urllib.request import Request, urlopen
 
@@ -14,7 +14,7 @@ from redis import Redis
 from tests.fleet import Fleet, until
 from worker.application import app
 
-__all__ = ["Events", "contents", "page"]
+__all__ = ["Events", "contents", "everything", "page"]
 
 
 class Events:
@@ -52,23 +52,31 @@ def _listeners(connection: Any) -> int:
     return len(connection.default_channel.client.client_list(_type="pubsub"))
 
 
-def contents(client: Redis, queue: str) -> Iterator[tuple[str, list[str]]]:
-    """Every key with all that it holds, but for messages and a letter's arguments."""
+def contents(client: Redis, *queues: str) -> Iterator[tuple[str, list[str]]]:
+    """Every key with all that it holds, but for messages, also of *queues*, and a letter's arguments."""
     for raw in client.scan_iter(count=1000):
         key = raw.decode()
-        values = [value for name, value in _pieces(client, key) if not _may_hold(key, name, queue)]
+        values = [value for name, value in _pieces(client, key) if not _may_hold(key, name, queues)]
         yield key, [_letter_without_arguments(value) if key.startswith("dlq:") else value for value in values]
 
 
-def _may_hold(key: str, name: str, queue: str) -> bool:
+def _may_hold(key: str, name: str, queues: Collection[str]) -> bool:
     """Whether a payload may stand there: in the field of a record, or in a message of the broker."""
-    return (":call:" in key and name == "message") or key in {queue, "unacked"}
+    return (":call:" in key and name == "message") or key in {*queues, "unacked"}
 
 
 def _letter_without_arguments(raw: str) -> str:
     """A dead letter as everybody may read it."""
     letter = json.loads(raw)
     return json.dumps({name: value for name, value in letter.items() if name not in {"args", "kwargs"}})
+
+
+def everything(client: Redis) -> Iterator[str]:
+    """Every key with all that it holds."""
+    for raw in client.scan_iter(count=1000):
+        key = raw.decode()
+        yield key
+        yield from (value for _, value in _pieces(client, key))
 
 
 def _pieces(client: Redis, key: str) -> Iterable[tuple[str, str]]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 from urllib.error import HTTPError
@@ -17,9 +20,11 @@ from tests.acceptance.providers import keep
 from tests.fleet import Fleet, Ground, held, until
 from worker.application import app
 from worker.errors import NarrowsError
+from worker.stack.embedded import free_port
 
 SECRET = "canary-9d41"
 PUBLIC = "lighthouse"
+RESULT = "/api/task/result/any"
 PAGES = ("/api/tasks", "/api/tasks?limit=100", "/tasks", "/metrics", "/workers?json=1", "/api/workers")
 
 
@@ -54,15 +59,66 @@ def in_state(fleet: Fleet, state: str, *ids: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/tasks", "/workers", "/api/tasks", "/api/workers", "/api/queues/length"]
+    "path",
+    ["/", "/tasks", "/workers", "/metrics", "/api/tasks", "/api/workers", "/api/queues/length", RESULT],
 )
 def test_who_is_not_known_sees_nothing(fleet: Fleet, path: str) -> None:
-    """Neither pages nor the API."""
+    """Neither pages nor the API, nor the metrics, which Flower itself shows to everybody."""
     with pytest.raises(HTTPError) as refused:
         page(fleet, path, known=False)
 
     with refused.value as answer:
         assert answer.code == 401
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Basic",
+        "Basic !",
+        "Bearer x",
+        f"Basic {base64.b64encode('ü:ü'.encode()).decode()}",
+        "Basic /w==",
+        "Basic Og==",
+    ],
+)
+def test_credentials_that_make_no_sense_are_refused_like_wrong_ones(fleet: Fleet, said: str) -> None:
+    """Not base64, not UTF-8, not ASCII, another scheme, empty: none of them is an error of Flower's."""
+    request = Request(fleet.stack.addresses["flower"] + "/tasks", headers={"Authorization": said})  # noqa: S310
+    with pytest.raises(HTTPError) as refused:
+        urlopen(request, timeout=10)  # noqa: S310
+
+    with refused.value as answer:
+        assert (answer.code, answer.read()) == (401, b"Access denied")
+
+
+def test_results_are_handed_out_to_nobody(fleet: Fleet) -> None:
+    """They may hold what only the caller should read; Flower says of what kind they are."""
+    with pytest.raises(HTTPError) as refused:
+        page(fleet, RESULT)
+
+    with refused.value as answer:
+        assert (answer.code, answer.read()) == (403, b"Results are for their callers")
+
+
+def test_a_probe_needs_no_account_and_learns_nothing(fleet: Fleet) -> None:
+    """It cannot keep a password, and two letters tell nobody anything."""
+    assert page(fleet, "/healthcheck", known=False) == "OK"
+
+
+def test_flower_without_an_account_does_not_start(clean: Ground) -> None:
+    """However it is started: else it would show itself to everybody."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("FLOWER_", "NARROWS_"))}
+    command = [sys.executable, "-m", "celery", "--app", "worker", "flower", f"--port={free_port()}"]
+
+    ended = subprocess.run(
+        command, env={**env, **clean.env}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert ended.returncode == 1
+    assert (
+        ended.stderr.strip() == "Flower shows itself to nobody: set NARROWS_FLOWER_BASIC_AUTH=user:password"
+    )
 
 
 def test_tasks_are_listed_with_what_may_be_shown_and_no_page_or_log_holds_more(
