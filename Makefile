@@ -53,13 +53,21 @@ demo: $(STAMP) ## Show a provider fail and heal, end to end (LIVE=1 asks the rea
 up: $(STAMP) ## Run Valkey, workers, beat and Flower, supervised, until Ctrl-C
 	@$(BIN)/narrows up
 
+# Several files at a time, on a machine of any size: what was too late for its test's patience is asked once
+# more, alone, and is named so. What is wrong fails again; more than ten that failed are not asked.
+define tested
+$(BIN)/python -m pytest $(1) --numprocesses=$(2) --dist=loadfile --maxfail=10 || { \
+  [ $$? -eq 1 ] && echo "Once more, alone: what failed beside others" && \
+  $(BIN)/python -m pytest $(1) --last-failed --last-failed-no-failures=none --maxfail=1; }
+endef
+
 .PHONY: test
 test: $(STAMP) ## Run all tests but chaos, bench and browser (TESTS=path for some)
 ifdef TESTS
 	@$(BIN)/python -m pytest $(TESTS)
 else
-	@$(BIN)/python -m pytest tests --ignore=tests/acceptance --numprocesses=3 --dist=loadfile
-	@$(BIN)/python -m pytest tests/acceptance --numprocesses=4 --dist=loadfile
+	@$(call tested,tests --ignore=tests/acceptance,3)
+	@$(call tested,tests/acceptance,4)
 endif
 
 .PHONY: laws
@@ -73,6 +81,11 @@ laws: $(STAMP) ## Check format, lint, types and import laws
 check: laws ## What CI asks first: the laws and the unit tests
 	@$(BIN)/python -m pytest tests/unit
 
+# 3: nothing was found, but nobody could be asked about flaws; it says so. STRICT=1 fails then, too.
+.PHONY: audit
+audit: $(STAMP) ## Look for secrets among the files and for known flaws among the packages
+	@$(BIN)/python -m tests.audit || { [ $$? -eq 3 ] && [ -z "$(STRICT)" ]; }
+
 .PHONY: format
 format: $(STAMP) ## Put the code into its form
 	@$(BIN)/ruff format --quiet .
@@ -82,16 +95,28 @@ format: $(STAMP) ## Put the code into its form
 bench: $(STAMP) ## Measure side by side and write bench/latest.json
 	@$(BIN)/python -m bench
 
+# What a short run leaves out.
+FURTHER := $(if $(filter short,$(CHAOS)),,$(addprefix tests/acceptance/test_,fault_points.py importing.py sentinel.py))
+
 .PHONY: chaos
 chaos: $(STAMP) ## Kill workers and Valkey while calls run, wait and submit (CHAOS=short for two minutes)
-	@$(BIN)/python -m pytest -m chaos tests/chaos
-ifneq ($(CHAOS),short)
-	@$(BIN)/python -m pytest -m chaos tests/acceptance/test_fault_points.py tests/acceptance/test_importing.py
-endif
+	@rm -rf build/chaos
+	@failed=0; \
+	for storms in tests/chaos $(FURTHER); do $(BIN)/python -m pytest -m chaos $$storms || failed=1; done; \
+	$(BIN)/python -m tests.chaos.summary $(if $(FURTHER),,--short) || failed=1; \
+	exit $$failed
+
+.PHONY: soak
+soak: $(STAMP) ## Load a fleet for twenty minutes while things go wrong, and see whether anything grows
+	@$(BIN)/python -m tests.soak
 
 .PHONY: browser
 browser: $(STAMP) ## Look at the pages with a real browser
 	@$(BIN)/python -m pytest -m browser
+
+.PHONY: picture
+picture: $(STAMP) ## Break a provider, and draw docs/pictures/outage.svg of what Prometheus saw
+	@$(BIN)/python -m tests.pictures.outage
 
 .PHONY: docs
 docs: $(STAMP) ## Write docs/providers.md anew from the provider modules

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from config import urls
+from config import rabbit, urls
 from config.queues import UPKEEP, route
 from config.schedule import schedule
+from config.signed import SERIALIZER
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -16,20 +18,25 @@ if TYPE_CHECKING:
 __all__ = ["celery_settings"]
 
 BEAT_PREFIX = "narrows:{upkeep}:beat:"
+BEAT_LOCK = f"{BEAT_PREFIX}lock"
+"""A string that the beat which ticks holds; it runs out after 15 s."""
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
     """What ``app.conf`` holds. Every process of a fleet must have the same."""
     return {
-        **_broker(settings),
         **_results(settings),
         **_tasks(settings),
         **_worker(settings),
         **_beat(settings),
+        **_broker(settings),
+        **_signing(settings),
     }
 
 
 def _broker(settings: Settings) -> dict[str, Any]:
+    if urls.is_rabbit(settings.broker_url.get_secret_value()):
+        return rabbit.broker(settings)
     return {
         "broker_url": urls.celery_form(settings.broker_url.get_secret_value()),
         "broker_use_ssl": _ssl(settings, settings.broker_url),
@@ -44,13 +51,20 @@ def _broker(settings: Settings) -> dict[str, Any]:
             "socket_timeout": settings.redis_timeout,  # without it a publisher hangs with the server
             "socket_connect_timeout": min(2.0, settings.redis_timeout),
             "socket_keepalive": True,
-            "health_check_interval": 10,  # a half-open connection is noticed in 21 s; default 51 s
+            "health_check_interval": 5,  # a half-open connection is noticed in 11 s; default 51 s
             "retry_on_timeout": False,  # a repeated LPUSH is a second message
             "priority_steps": [0],  # queues, not priorities: a BRPOP of a quarter of the keys
             "queue_order_strategy": "round_robin",  # no queue starves behind another
             **_sentinel(settings, settings.broker_url),
         },
     }
+
+
+def _signing(settings: Settings) -> dict[str, Any]:
+    """Tasks and control commands are signed; events and results, which order nothing, stay JSON."""
+    if not settings.signing.wanted:
+        return {}
+    return {"task_serializer": SERIALIZER, "accept_content": [SERIALIZER], "event_serializer": "json"}
 
 
 def _results(settings: Settings) -> dict[str, Any]:
@@ -128,14 +142,15 @@ def _beat(settings: Settings) -> dict[str, Any]:
     url = settings.state_url
     addresses = urls.sentinels(url.get_secret_value())
     return {
-        "beat_scheduler": "redbeat.RedBeatScheduler",
+        "beat_scheduler": "worker.beat:Scheduler",  # redbeat, whose lock outlives a moment without Redis
         "beat_schedule": schedule(),
         "beat_max_loop_interval": 3,
-        "redbeat_redis_url": "redis-sentinel://" if addresses else url.get_secret_value(),
+        # Without its account: who inspects a worker is shown this address, and options with masked passwords.
+        "redbeat_redis_url": "redis-sentinel://" if addresses else urls.bare(url.get_secret_value()),
         "redbeat_redis_use_ssl": _ssl(settings, url),
         "redbeat_redis_options": _beat_sentinel(settings) if addresses else _beat_client(settings),
         "redbeat_key_prefix": BEAT_PREFIX,
-        "redbeat_lock_key": f"{BEAT_PREFIX}lock",
+        "redbeat_lock_key": BEAT_LOCK,
         "redbeat_lock_timeout": 15,  # a standby takes over then; the default is 25 minutes
     }
 
@@ -167,12 +182,20 @@ def _sentinel_account(settings: Settings) -> dict[str, Any]:
     account = {
         "username": sentinel.username,
         "password": sentinel.password.get_secret_value() if sentinel.password else None,
+        "socket_timeout": settings.redis_timeout,  # without it whoever asks hangs with the Sentinel
     }
     return {name: value for name, value in account.items() if value}
 
 
+def _account(settings: Settings) -> dict[str, str]:
+    """User and password of the state Redis, as far as it wants them."""
+    node = urls.nodes(settings.state_url.get_secret_value())[0]
+    account = {"username": unquote(node.username or ""), "password": unquote(node.password or "")}
+    return {name: value for name, value in account.items() if value}
+
+
 def _beat_client(settings: Settings) -> dict[str, Any]:
-    return {"socket_timeout": settings.redis_timeout, "socket_keepalive": True}
+    return {"socket_timeout": settings.redis_timeout, "socket_keepalive": True, **_account(settings)}
 
 
 def _beat_sentinel(settings: Settings) -> dict[str, Any]:
@@ -182,8 +205,7 @@ def _beat_sentinel(settings: Settings) -> dict[str, Any]:
         "sentinels": urls.sentinels(url),
         "service_name": settings.sentinel.primary,
         "sentinel_kwargs": _sentinel_account(settings),
-        "username": node.username,
-        "password": node.password,
         "db": int(node.path.strip("/") or 0),
         "socket_timeout": settings.redis_timeout,
+        **_account(settings),
     }

@@ -86,7 +86,10 @@ class _Safe(logging.Handler):
         except Exception:  # noqa: BLE001 - whatever an odd argument does must not reach who logs
             line = safe(logging.makeLogRecord({"name": record.name, "msg": "log line lost"}), _nothing)
         for writer in self._writers:
-            writer.handle(line)
+            try:
+                writer.handle(line)
+            except Exception:  # noqa: BLE001 - nor what a handler does not see to itself: RichHandler's, ours
+                writer.handleError(line)
 
     def flush(self) -> None:
         """Flush what writes."""

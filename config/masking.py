@@ -23,6 +23,7 @@ Plain = str | int | float | bool | None | list["Plain"] | dict[str, "Plain"]
 _LONGEST = 2000
 _MOST_ITEMS = 20
 _DEEPEST = 4
+_MOST_BITS = 1024
 
 _QUERY = re.compile(r"([?&][\w.\[\]$%-]{1,64}=)[^&\s'\"<>;]+")
 _USERINFO = re.compile(r"([a-zA-Z][\w+.-]{0,20}://)(?:(?![;,][a-zA-Z][\w+.-]{0,20}://)[^\s'\"<>])*@")
@@ -85,6 +86,8 @@ def plain(value: object, *, depth: int = 0) -> Plain:
     """*value* as JSON that may be shown: texts masked, credentials hidden, unknown objects by their type."""
     if isinstance(value, str):
         return masked(value)
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return f"<{type(value).__name__} of {value.bit_length()} bits>"  # Python writes none of 4,300 digits
     if value is None or isinstance(value, (bool, int, float)):
         return value if not isinstance(value, float) or math.isfinite(value) else str(value)
     if isinstance(value, Mapping) and depth < _DEEPEST:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from config import urls
+from config import tracing, urls
 
 if TYPE_CHECKING:
     from config.settings import Settings
 
-__all__ = ["unsafe"]
+__all__ = ["shown", "unsafe"]
 
 ROLES = ("broker_url", "state_url", "cache_url", "result_url")
 
@@ -19,7 +20,13 @@ def unsafe(settings: Settings, given: Container[str]) -> list[str]:
     """One line for each setting that is unsafe, with its cure; *given* names what was not left to default."""
     if not settings.in_production:
         return []
-    return [*_redis(settings, given), *_providers(settings), *_flower(settings)]
+    return [
+        *_redis(settings, given),
+        *_providers(settings),
+        *_flower(settings),
+        *_metrics(settings),
+        *_tracing(settings),
+    ]
 
 
 def _redis(settings: Settings, given: Container[str]) -> Iterator[str]:
@@ -28,7 +35,7 @@ def _redis(settings: Settings, given: Container[str]) -> Iterator[str]:
         if role not in given:
             yield f"NARROWS_{role.upper()} is not set: production needs its address and password"
         elif not urls.has_password(url):
-            yield f"NARROWS_{role.upper()} has no password: production needs one, redis://:PASSWORD@host:6379/0"
+            yield f"NARROWS_{role.upper()} has no password: production needs one, {_with_password(url)}"
     if not settings.tls.verify and any(map(urls.is_tls, addresses.values())):
         yield (
             "NARROWS_TLS__VERIFY is false: production needs a server that it can verify; "
@@ -40,6 +47,13 @@ def _redis(settings: Settings, given: Container[str]) -> Iterator[str]:
             "NARROWS_CACHE_URL is a server that also holds queue, state or results: "
             "a cache evicts and they must not be evicted; give the cache a server of its own"
         )
+
+
+def _with_password(url: str) -> str:
+    """What an address of that kind looks like with one."""
+    if urls.is_rabbit(url):
+        return "and another than guest, amqps://USER:PASSWORD@host:5671//"
+    return "redis://:PASSWORD@host:6379/0"
 
 
 def _providers(settings: Settings) -> Iterator[str]:
@@ -61,3 +75,34 @@ def _flower(settings: Settings) -> Iterator[str]:
             "NARROWS_FLOWER_BASIC_AUTH is not user:password: production shows Flower to nobody else; "
             "set it, or NARROWS_FLOWER_ENABLED=false"
         )
+
+
+def _metrics(settings: Settings) -> Iterator[str]:
+    for name in ("metrics_host", "exporter_host"):
+        yield from shown(settings, f"NARROWS_{name.upper()}", getattr(settings, name))
+
+
+def shown(settings: Settings, name: str, host: str) -> Iterator[str]:
+    """What is wrong with showing metrics at *host*, which *name* chose, to whoever can reach it."""
+    closed = settings.metrics_token or settings.metrics_open or not settings.in_production
+    if not (closed or _is_loopback(host)):
+        yield (
+            f"{name} is not this machine's own: production shows metrics to nobody without "
+            "NARROWS_METRICS_TOKEN; NARROWS_METRICS_OPEN=true says that the network around is trusted"
+        )
+
+
+def _tracing(settings: Settings) -> Iterator[str]:
+    address = settings.tracing_endpoint
+    if address and not tracing.is_tls(address) and not tracing.is_near(address):
+        yield (
+            "NARROWS_TRACING_ENDPOINT is plain http to another network: "
+            "production sends spans there over https"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -14,12 +14,18 @@ UPKEEP = "upkeep"
 _CELERYS_OWN = "celery"
 
 
-def queues(names: Iterable[str]) -> tuple[Queue, ...]:
-    """A queue of its own for each provider of *names*, and ``upkeep`` for everything else."""
+def queues(names: Iterable[str], *, arguments: Mapping[str, Any] | None = None) -> tuple[Queue, ...]:
+    """A queue of its own for each provider of *names*, and ``upkeep`` for everything else.
+
+    *arguments* are what the broker is told of each, such as ``x-queue-type`` for RabbitMQ.
+    """
     from kombu.entity import Exchange, Queue
 
     every = [UPKEEP, *(name for name in names if name != UPKEEP)]
-    return tuple(Queue(name, Exchange(name, type="direct"), routing_key=name) for name in every)
+    return tuple(
+        Queue(name, Exchange(name, type="direct"), routing_key=name, queue_arguments=dict(arguments or {}))
+        for name in every
+    )
 
 
 def route(

@@ -21,15 +21,19 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from config import environment, storage, urls
+from config import environment, storage, tracing, urls
 from config.production import unsafe
 from config.provider import Number, ProviderSettings, Seconds
 from config.sealing import SealedTasks, SealingKeys
+from config.signing import Signing
 
 __all__ = ["ProviderSettings", "Sentinel", "Settings", "SettingsError", "Tls", "settings"]
 
 RedisUrl = Annotated[
     SecretStr, AfterValidator(lambda url: SecretStr(urls.understood(url.get_secret_value().strip())))
+]
+BrokerUrl = Annotated[
+    SecretStr, AfterValidator(lambda url: SecretStr(urls.broker_understood(url.get_secret_value().strip())))
 ]
 StorageUrl = Annotated[
     SecretStr, AfterValidator(lambda url: SecretStr(storage.understood(url.get_secret_value().strip())))
@@ -38,6 +42,11 @@ OpenPlace = Annotated[str, AfterValidator(lambda url: storage.open_place(url.str
 StorageOptions = Annotated[
     SecretStr, AfterValidator(lambda text: SecretStr(storage.options_understood(text.get_secret_value())))
 ]
+TracingEndpoint = Annotated[str, AfterValidator(lambda url: tracing.understood(url.strip()))]
+TracingHeaders = Annotated[
+    SecretStr, AfterValidator(lambda text: SecretStr(tracing.headers_understood(text.get_secret_value())))
+]
+_B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _TASK_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)+", re.ASCII)
 
 
@@ -55,6 +64,14 @@ def _one_line(text: str) -> str:
     return text
 
 
+def _bearer(token: SecretStr) -> SecretStr:
+    """*token* itself, when it can stand in a header (RFC 6750, 2.1)."""
+    if not _B64TOKEN.fullmatch(token.get_secret_value()):
+        raise ValueError("must be letters, digits and - . _ ~ + / only, such as `openssl rand -hex 24` makes")
+    return token
+
+
+BearerToken = Annotated[SecretStr, AfterValidator(_bearer)]
 LOCAL = SecretStr("redis://127.0.0.1:6379/0")
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -96,6 +113,7 @@ class Settings(BaseSettings):
     """Everything a deployment may change.
 
     Attributes:
+        broker_url: Messages: Redis, or RabbitMQ (amqp://, amqps://; ``docs/rabbitmq.md``).
         state_url: Gate, records, parking, dead letters: never evicts, appends to disk.
         cache_url: Answers: may evict, may be empty.
         inline_wait: A wait up to this long is waited out in the worker's slot.
@@ -107,7 +125,15 @@ class Settings(BaseSettings):
         fleet_size: Worker processes that share the rate of a provider which is asked without Redis
             (``fails open``); each asks at its part of it.
         worker_pool: Celery takes ``-P prefork`` for no choice at all, so the choice is made here.
+        log_dir: The folder for app.log, error.log, api.log and model.log; None is no files.
         metrics_port: 0 is any free one; a port that is taken is replaced in development.
+        exporter_host: Where `narrows exporter` shows the fleet's state; exporter_port as metrics_port.
+        metrics_token: Who asks for /metrics, of a worker or of the exporter, must bring it as a bearer token.
+        metrics_open: Production may show /metrics beyond this machine without one.
+        liveness_timeout: A worker whose consumer or sweeper is silent for so long is not healthy.
+        tracing_endpoint: Where spans are sent, by OTLP over HTTP: http://127.0.0.1:4318; None is nowhere.
+        tracing_headers: Go with them, ``name=value,name=value``; the collector's key may stand there.
+        tracing_sample: The share of traces that is kept, chosen by the trace id, the same in all processes.
         contact: Stands in the User-Agent, so that a provider can reach us.
         cities: A folder of TOML files, each a city whose 311 is served (``docs/cities.md``).
         status_task: Which Celery task hears of each change of a submission's status, by its full name.
@@ -117,6 +143,8 @@ class Settings(BaseSettings):
         export_after: How old a dead letter is before it is exported.
         import_to: Below which place imports of data sets are written, s3://bucket/prefix or file:///folder;
             None is nowhere, and nothing is imported. ``import_options`` is more for the storage, as above.
+        signing: Whose key signs messages, and whose signatures are taken; unsigned ones are refused then
+            (``docs/signing.md``).
         sealing_keys: Keys that seal and open arguments, newest first; `narrows seal key` makes one.
         sealed_tasks: Whose arguments are sealed: ``provider.task``, ``provider.*`` or ``*``.
         flower_basic_auth: ``user:password``.
@@ -132,7 +160,7 @@ class Settings(BaseSettings):
     )
 
     environment: Literal["development", "production"] = "development"
-    broker_url: RedisUrl = LOCAL
+    broker_url: BrokerUrl = LOCAL
     state_url: RedisUrl = LOCAL
     cache_url: RedisUrl = LOCAL
     result_url: RedisUrl = LOCAL
@@ -162,13 +190,23 @@ class Settings(BaseSettings):
     import_to: OpenPlace | None = None
     import_options: StorageOptions | None = None
 
+    signing: Signing = Signing()
     sealing_keys: SealingKeys = ()
     sealed_tasks: SealedTasks = ()
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     log_format: Literal["auto", "json", "pretty"] = "auto"
+    log_dir: Path | None = None
     metrics_host: str = "127.0.0.1"
     metrics_port: Port = 9808
+    exporter_host: str = "127.0.0.1"
+    exporter_port: Port = 9809
+    metrics_token: BearerToken | None = None
+    metrics_open: bool = False
+    liveness_timeout: Seconds = 60.0
+    tracing_endpoint: TracingEndpoint | None = None
+    tracing_headers: TracingHeaders | None = None
+    tracing_sample: Annotated[float, Field(ge=0, le=1)] = 1.0
     contact: Annotated[str, AfterValidator(_one_line)] = ""
     flower_basic_auth: SecretStr | None = None
     flower_enabled: bool | None = None

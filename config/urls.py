@@ -1,12 +1,26 @@
-"""Redis addresses: which are understood, and how Celery wants them written."""
+"""Addresses of Redis and of a broker: which are understood, and how Celery wants them written."""
 
 from __future__ import annotations
 
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
-__all__ = ["celery_form", "has_password", "is_tls", "nodes", "sentinels", "server", "understood"]
+__all__ = [
+    "bare",
+    "broker_understood",
+    "celery_form",
+    "has_password",
+    "is_rabbit",
+    "is_tls",
+    "nodes",
+    "sentinels",
+    "server",
+    "understood",
+]
 
 SCHEMES = ("redis", "rediss", "unix", "sentinel")
+RABBIT = ("amqp", "amqps")
+_GUEST = "guest"
+_PORTS = {"sentinel": 26379, "amqp": 5672, "amqps": 5671}
 
 
 def understood(url: str) -> str:
@@ -23,6 +37,21 @@ def understood(url: str) -> str:
     return url
 
 
+def broker_understood(url: str) -> str:
+    """*url* itself, which may also lead to RabbitMQ; ValueError when no broker can be found with it."""
+    if not is_rabbit(url):
+        return understood(url)
+    every = nodes(url)
+    for node in every:
+        if node.scheme != every[0].scheme:
+            raise ValueError("must start with amqp:// or amqps://, the same for each server of several")
+        if not node.hostname or _port(node) is None:
+            raise ValueError("must name a host and a port below 65536, like amqp://USER:PASSWORD@host:5672//")
+        if node.query or node.fragment:
+            raise ValueError("takes nothing behind the virtual host; TLS is set by NARROWS_TLS__…")
+    return url
+
+
 def nodes(url: str) -> list[SplitResult]:
     """The servers that *url* names; only sentinel:// names several, with ``;`` between."""
     try:
@@ -32,13 +61,21 @@ def nodes(url: str) -> list[SplitResult]:
 
 
 def has_password(url: str) -> bool:
-    """Whether the server is asked with a password; a socket file is guarded by its permissions."""
-    return all(node.scheme == "unix" or bool(node.password) for node in nodes(url))
+    """Whether the server is asked with a password; a socket file is guarded by its permissions.
+
+    RabbitMQ's ``guest`` with the password ``guest`` is what everybody knows.
+    """
+    return all(node.scheme == "unix" or _is_guarded(node) for node in nodes(url))
 
 
 def is_tls(url: str) -> bool:
     """Whether the connection is encrypted."""
-    return urlsplit(url).scheme == "rediss"
+    return urlsplit(url).scheme in {"rediss", "amqps"}
+
+
+def is_rabbit(url: str) -> bool:
+    """Whether it is RabbitMQ's address."""
+    return nodes(url)[0].scheme in RABBIT
 
 
 def server(url: str) -> str:
@@ -49,6 +86,12 @@ def server(url: str) -> str:
 def sentinels(url: str) -> list[tuple[str, int]]:
     """Host and port of each Sentinel; empty for any other address."""
     return [(node.hostname or "", _port(node) or 26379) for node in nodes(url) if node.scheme == "sentinel"]
+
+
+def bare(url: str) -> str:
+    """*url*, which names one server, without user and password."""
+    account, _, _ = urlsplit(url).netloc.rpartition("@")
+    return url.replace(f"//{account}@", "//", 1)
 
 
 def celery_form(url: str) -> str:
@@ -69,13 +112,18 @@ def _unix_is_whole(node: SplitResult) -> None:
         raise ValueError("must name a database by number, like unix:///run/valkey.sock?db=0")
 
 
+def _is_guarded(node: SplitResult) -> bool:
+    open_to_all = node.scheme in RABBIT and node.password == _GUEST
+    return bool(node.password) and not open_to_all
+
+
 def _place(node: SplitResult) -> str:
     return f"{node.hostname}:{_port(node) or 6379}"
 
 
 def _port(node: SplitResult) -> int | None:
-    """The port, 6379 when none is named; None when it cannot be one."""
+    """The port, its scheme's own when none is named; None when it cannot be one."""
     try:
-        return node.port or (26379 if node.scheme == "sentinel" else 6379)
+        return node.port or _PORTS.get(node.scheme, 6379)
     except ValueError:
         return None

@@ -73,9 +73,10 @@ def demo(*, live: bool = False) -> None:
     out = console()
     with sandbox(out, live=live) as played:
         env = {} if live else {**played.settings, **PACE}
-        out.print("starting Valkey, two workers and beat …")
-        with Stack(workers=2, env=env) as stack:
+        out.print("starting Valkey, two workers, beat and the exporter …")
+        with Stack(workers=2, exporter=True, env=env) as stack:
             os.environ.update(stack.environment)
+            out.print(f"the fleet's state, for Prometheus: {stack.addresses['exporter']}/metrics")
             Play(Stage(out=out, sandbox=played, stack=stack)).act(live=live)
 
 

@@ -26,12 +26,12 @@ from redis import Redis
 
 import tasks  # noqa: F401 - the real providers make themselves known
 from config.queues import UPKEEP
-from config.settings import settings
+from config.settings import Settings, settings
 from tests.sandbox import TOKEN, Player, Sandbox
 from tests.sandbox.settings import settings as settings_of
 from worker import registry
 from worker.application import _configuration, app
-from worker.engine import engine
+from worker.engine import Engine, engine
 from worker.stack.child import Program
 from worker.stack.embedded import EmbeddedValkey
 from worker.stack.programs import CeleryPrograms
@@ -164,7 +164,7 @@ class Fleet:
     ) -> None:
         self.programs = _Programs(pool=pool, concurrency=concurrency, include=include)
         self.stack = Stack(workers=workers, beat=False, flower=flower, env=env, programs=self.programs)
-        self.ground = ground
+        self.ground, self._env = ground, dict(env or {})
 
     def __enter__(self) -> Self:
         """Start it; it is ready."""
@@ -200,16 +200,30 @@ class Fleet:
         """What each worker says of a metric; of several samples with these labels, the sum."""
         return [self._sample(worker.program.address, name, labels) for worker in self.stack.workers]
 
+    def gauge(self, name: str, **labels: str) -> float:
+        """What an exporter with the workers' settings says now of the fleet; of several samples the sum."""
+        from worker.exporter import (
+            Exporter,
+        )  # not above: a prefork worker that includes tests counts in files
+        from worker.survey import Surveyor
+
+        here = Engine(Settings.load({**self.ground.env, **self._env}))
+        _, page = Exporter(Surveyor(here, app)).page()
+        return _summed(page.decode(), name, labels)
+
     @staticmethod
     def _sample(address: str, name: str, labels: Mapping[str, str]) -> float:
         with urlopen(f"{address}/metrics", timeout=10) as answer:  # noqa: S310 - loopback
-            lines: list[str] = answer.read().decode().splitlines()
-        wanted = [f'{label}="{value}"' for label, value in labels.items()]
-        return sum(
-            float(line.rpartition(" ")[2])
-            for line in lines
-            if line.startswith((f"{name}{{", f"{name} ")) and all(each in line for each in wanted)
-        )
+            return _summed(answer.read().decode(), name, labels)
+
+
+def _summed(page: str, name: str, labels: Mapping[str, str]) -> float:
+    wanted = [f'{label}="{value}"' for label, value in labels.items()]
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in page.splitlines()
+        if line.startswith((f"{name}{{", f"{name} ")) and all(each in line for each in wanted)
+    )
 
 
 class _Programs(CeleryPrograms):

@@ -17,9 +17,19 @@ def _configuration() -> dict[str, Any]:
     from config.settings import settings
 
     chosen = celery_settings(settings())
-    if chosen["result_backend"].startswith(("redis://", "rediss://")):
-        chosen["result_backend"] = f"worker.results:Results+{chosen['result_backend']}"
+    chosen["result_backend"] = _told_more(chosen["result_backend"])
+    if settings().signing.wanted:
+        from worker.signing import install
+
+        install(settings())
     return chosen
+
+
+def _told_more(url: str) -> str:
+    """*url* of a result store, read by our own class where there is one."""
+    if url.startswith(("redis://", "rediss://", "redis+socket://")):
+        return f"worker.results:Results+{url.removeprefix('redis+')}"
+    return f"worker.results:SentinelResults+{url}" if url.startswith("sentinel://") else url
 
 
 app = Celery(
@@ -30,16 +40,28 @@ app = Celery(
     include=["tasks"],
 )
 app.add_defaults(_configuration)
+app.steps["consumer"].add("worker.liveness:Liveness")
 app.steps["worker"].update(f"worker.service:{step}" for step in ("Preflight", "Sweeper", "Observatory"))
 
 
 @signals.setup_logging.connect(weak=False)
 def _log_our_way(**_: Any) -> None:
     """Celery's processes log as we do."""
-    from config.logging import setup_logging
     from config.settings import settings
-    from worker.context import log_fields
+    from worker.logs import log_as_set
 
-    chosen = settings()
-    pretty = {"auto": None, "json": False, "pretty": True}[chosen.log_format]
-    setup_logging(chosen.log_level, environment=chosen.environment, pretty=pretty, context=log_fields)
+    log_as_set(settings())
+
+
+@signals.import_modules.connect(weak=False)
+def _close_flower(**_: Any) -> None:
+    """However Flower is started, it is for one account."""
+    from worker.flower import closed, starts_here
+
+    if starts_here():
+        from flower.options import options
+
+        from config.settings import settings
+
+        chosen = settings().flower_basic_auth
+        closed(options, chosen.get_secret_value() if chosen else "")

@@ -72,9 +72,10 @@ def enqueue_many(
 
     _check(task, calls, lane=lane, batch_id=batch_id, size=size, expires=expires)
     batch_id = batch_id or uuid4().hex
-    template = task.app.amqp.template(task, lane=lane, expires=expires, ignore_result=ignore_result)
-    with BatchWriter(engine(), task, batch_id, template, lane=lane, progress=progress) as writer:
-        count = _write(writer, calls, size)
+    with engine().tracer.sending_many(task.name):
+        template = task.app.amqp.template(task, lane=lane, expires=expires, ignore_result=ignore_result)
+        with BatchWriter(engine(), task, batch_id, template, lane=lane, progress=progress) as writer:
+            count = _write(writer, calls, size)
     return Batch(task=task.name, batch_id=batch_id, count=count, new=writer.new)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from worker.context import Context
 from worker.errors import ProviderThrottled, ThrottledTooLong
@@ -46,7 +46,8 @@ class Claim:
         attempt: Failed attempts so far; ``backoff`` the last back-off in seconds.
         created_at: When the call was enqueued, seconds since the epoch; 0.0 unknown.
         first_failed_at: When its first attempt failed; 0.0 never.
-        clock: Redis's clock at the last begin; ``heard_at`` is this process's monotonic one.
+        clock: Redis's clock at the last begin; ``heard_at`` is this process's monotonic one then, and from
+            the start of the run until then.
         context: On whose behalf the call is made.
         report: The last call's outcome, not yet told to the gate.
         retry_in: Seconds until the failed call is tried again; None when it is not.
@@ -60,6 +61,7 @@ class Claim:
         anew: What was answered before is of no use: it is asked what is so now.
         afresh: What was done is safe, so failures are counted anew, whatever the record says.
         leaves_at: When the request that was let out is to leave, on this process's monotonic clock.
+        span: What is told of this run, where somebody collects that.
     """
 
     home: str = ""
@@ -94,6 +96,7 @@ class Claim:
     anew: bool = False
     afresh: bool = False
     leaves_at: float = 0.0
+    span: Any = None
 
     @property
     def keys(self) -> Keys | None:

@@ -15,6 +15,7 @@ from worker.bulkhead import Bulkhead
 from worker.errors import ConfigurationError
 from worker.outbox import Outbox
 from worker.overrides import overridden
+from worker.pulse import Pulse
 from worker.record import Records
 from worker.stores import Line, connect
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from worker.runner import Runner
     from worker.sealing import Sealer
     from worker.submitting import Submitter
+    from worker.tracing import Tracer
     from worker.watcher import Watcher
 
 __all__ = ["Engine", "engine"]
@@ -83,6 +85,11 @@ class Engine:
         return chosen_sealer(self.settings)
 
     @cached_property
+    def pulse(self) -> Pulse:
+        """Which parts of this process have been heard lately."""
+        return Pulse(self.settings.liveness_timeout)
+
+    @cached_property
     def releaser(self) -> Releaser:
         """What publishes parked calls; it runs where a worker starts it."""
         from worker.application import app
@@ -110,14 +117,27 @@ class Engine:
         """Who hears what happens."""
         from worker.watcher import Watcher
 
-        return Watcher(self.metrics)
+        return Watcher(self.metrics, self.tracer)
+
+    @cached_property
+    def tracer(self) -> Tracer:
+        """Who is told of calls as spans; nobody, unless the settings say so.
+
+        Raises:
+            ConfigurationError: What that takes is not installed.
+        """
+        from worker.tracing import chosen_tracer
+
+        return chosen_tracer(self.settings)
 
     @cached_property
     def pipeline(self) -> Pipeline:
         """The way of a call."""
         from worker.pipeline import Pipeline
 
-        return Pipeline(self.gateway, inline_wait=self.settings.inline_wait, watcher=self.watcher)
+        return Pipeline(
+            self.gateway, inline_wait=self.settings.inline_wait, watcher=self.watcher, tracer=self.tracer
+        )
 
     @cached_property
     def submitter(self) -> Submitter:

@@ -17,7 +17,7 @@ from kombu.utils.json import dumps, loads
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["BARE", "Intake", "enveloped", "flaw_of", "is_moment", "text_of"]
+__all__ = ["BARE", "Intake", "enveloped", "flaw_of", "is_deep", "is_moment", "text_of"]
 
 BARE = "application/x-narrows-bare"
 """The content type of bytes that came without an envelope."""
@@ -97,7 +97,7 @@ def flaw_of(message: Any) -> str:
         return ""
     if not isinstance(known.get("id"), str) or not known["id"]:
         return "it has no id"
-    if _is_deep(payload):
+    if is_deep(payload):
         return f"its body is nested more than {DEEPEST} deep"
     return _flaw_of_headers(known) or _flaw_of_body(known, payload)
 
@@ -145,7 +145,7 @@ def _mark_is_right(mark: Any) -> bool:
     return isinstance(mark.get("replays"), int | None) and (at is None or is_moment(at))
 
 
-def _is_deep(value: Any) -> bool:
+def is_deep(value: Any) -> bool:
     """Whether *value* has more than :data:`DEEPEST` levels. Looks at each thing in it once."""
     level = [value]
     for _ in range(DEEPEST):
@@ -180,7 +180,7 @@ def _has_envelope(channel: Any, item: bytes | str) -> bool:
     """Whether kombu can take *item*, note it as taken, and put it back."""
     try:
         raw = loads(bytes_to_str(item))
-        if _is_deep(raw):
+        if is_deep(raw):
             return False
         channel.Message(raw, channel=channel)
         properties = raw["properties"]

@@ -29,6 +29,16 @@ class PacedDispatcher(EventDispatcher):
         self._timer: threading.Timer | None = None
         super().__init__(*args, **kwargs)
 
+    def enable(self) -> None:
+        """Begin to send. RabbitMQ confirms no events: they are news, and nobody could wait for its word.
+
+        The worker's loop reads this connection, too, and takes a confirmation from whoever waits for one.
+        """
+        super().enable()
+        channel = self.producer.channel
+        if hasattr(channel, "basic_publish_confirm"):
+            channel.basic_publish = channel._basic_publish  # noqa: SLF001 - as py-amqp has it without confirming
+
     def flush(self, errors: bool = True, groups: bool = True) -> None:  # noqa: FBT001, FBT002 - Celery's signature
         """Send what is buffered, now or when the pace allows."""
         with self._pace:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
-__all__ = ["Fleet", "fleet", "reached"]
+__all__ = ["Fleet", "depth", "fleet", "reached", "serving"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +30,20 @@ def fleet(app: Celery, queues: Iterable[str] = (), *, patience: float = 1.0) -> 
         OperationalError: The broker does not answer.
     """
     with reached(app) as connection:
-        messages = {name: _depth(connection, name) for name in queues}
+        messages = {name: depth(connection, name) for name in queues}
         replies = app.control.ping(timeout=patience, connection=connection) or []
     return Fleet(workers=tuple(sorted(name for reply in replies for name in reply)), messages=messages)
+
+
+def serving(app: Celery, *, patience: float = 1.0) -> dict[str, frozenset[str]]:
+    """The workers that answer within *patience* seconds, with the queues from which each takes just now.
+
+    Raises:
+        OperationalError: The broker does not answer.
+    """
+    with reached(app) as connection:
+        replies = app.control.inspect(timeout=patience, connection=connection).active_queues() or {}
+    return {name: frozenset(queue["name"] for queue in queues) for name, queues in sorted(replies.items())}
 
 
 def reached(app: Celery, *, within: float = 2.0) -> Any:
@@ -51,7 +62,7 @@ def reached(app: Celery, *, within: float = 2.0) -> Any:
         raise
 
 
-def _depth(connection: Any, queue: str) -> int:
+def depth(connection: Any, queue: str) -> int:
     """Messages in *queue*; none when it was never used."""
     with connection.channel() as channel:
         try:

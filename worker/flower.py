@@ -44,13 +44,14 @@ def closed(options: Any, account: str, env: Mapping[str, str] = os.environ) -> N
     Raises:
         SystemExit: There is no account, or one that nobody could prove to have.
     """
-    if not (options.auth or any(options.basic_auth or ())):
+    options.basic_auth = [each for each in options.basic_auth or () if each]  # "" would let anybody in
+    if not (options.auth or options.basic_auth):
         if not account:
             raise SystemExit("Flower shows itself to nobody: set NARROWS_FLOWER_BASIC_AUTH=user:password")
         options.basic_auth = [account]
-    if not all(all(each.partition(":")) for each in options.basic_auth or ()):  # "" lets everybody in
-        raise SystemExit("Flower takes each account as user:password, with commas between, none of them empty")
-    if not all(each.isascii() for each in options.basic_auth or ()):
+    if not all(all(each.partition(":")) for each in options.basic_auth):
+        raise SystemExit("Flower takes NARROWS_FLOWER_BASIC_AUTH=user:password only, neither of them empty")
+    if not all(each.isascii() for each in options.basic_auth):
         raise SystemExit("Flower compares ASCII only: NARROWS_FLOWER_BASIC_AUTH must hold nothing else")
     if options.max_tasks == _FLOWERS_OWN:
         options.max_tasks = MOST_TASKS

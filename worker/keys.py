@@ -56,6 +56,7 @@ integer milliseconds since the epoch on Redis's own clock. Expiry only collects 
     narrows:{p}:suppressed          zset    digest of a recipient -> since when            for good
     narrows:{p}:audit               stream  who did what to its dead letters, and which    the last 10,000
                                             arguments were there before an edit            or so
+    narrows:{upkeep}:formats        hash    which versions write here (worker/formats.py)  for good
     narrows:{upkeep}:writable       string  1, to see that writing works                   one second
     dlq:<p>                         list    JSON dead letters, oldest first                until replayed
 """
@@ -66,7 +67,10 @@ from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
 
-__all__ = ["WRITABLE", "Keys", "digest", "keys"]
+__all__ = ["FORMATS", "WRITABLE", "Keys", "digest", "keys"]
+
+FORMATS = "narrows:{upkeep}:formats"
+"""Which versions of Narrows have written here, and which may still run."""
 
 WRITABLE = "narrows:{upkeep}:writable"
 """Written by the readiness check: a server that is full, read-only or cannot reach its disk refuses it."""

@@ -45,6 +45,7 @@ class DeadLetter:
         attempts: Calls made in vain; ``replays`` how often it was brought back.
         first_failed_at: ISO 8601, UTC; so is ``failed_at``.
         retryable: Whether a replay may succeed without a person.
+        request_id: Of who enqueued it, as ``trace_id`` and ``user_id`` are; a replay carries them on.
     """
 
     id: str
@@ -63,6 +64,8 @@ class DeadLetter:
     first_failed_at: str
     failed_at: str
     retryable: bool
+    request_id: str | None = None
+    user_id: str | None = None
 
     def __repr__(self) -> str:
         """Without the arguments, which may be private."""

@@ -10,8 +10,9 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from worker.context import from_header
+from worker.context import from_header, to_header
 from worker.errors import ArgumentsInvalid, NarrowsError
+from worker.formats import is_newer
 from worker.ledger import idempotency_key, noted
 from worker.letter import replays_of
 from worker.redaction import excerpt, masked
@@ -154,6 +155,8 @@ class Calls:
         name = letter.get("task")
         if not isinstance(name, str) or not isinstance(letter.get("id"), str) or not letter["id"]:
             raise Unfit("invalid", "this is no letter that can be read")
+        if is_newer(letter):
+            raise Unfit("unknown_task", f"{name}: a newer version wrote this letter, and knows what it says")
         task = self._app.tasks.get(name)
         if not getattr(task, "guarded", False) or task.operation.provider.name != self._provider:
             raise Unfit("unknown_task", f"{self._provider} has no task {name!r} here")
@@ -161,6 +164,8 @@ class Calls:
         return found
 
     def _message(self, task: GuardedTask, letter: Mapping[str, Any]) -> str:
+        from worker.engine import engine
+
         task_id, template = letter["id"], self._templates.get(task.name)
         if template is None:
             template = self._templates[task.name] = self._app.amqp.template(task, lane=LANE)
@@ -170,10 +175,12 @@ class Calls:
         )
         headers, *rest = json.loads(text)
         headers |= {"root_id": task_id, "parent_id": None}  # not those of the task that replays
+        origin, replays = from_header(letter), replays_of(letter) + 1
         headers["narrows"] = {
             **{name: headers["narrows"][name] for name in ("v", "at", "lane", "recorded")},
-            "trace_id": from_header(letter).trace_id,
-            "replays": replays_of(letter) + 1,
+            **to_header(origin),
+            "replays": replays,
+            **engine().tracer.replayed(task.name, origin.trace_id, replays),
         }
         return json.dumps([headers, *rest], separators=(",", ":"))
 

@@ -9,6 +9,7 @@ from celery.app.amqp import task_message
 from kombu.utils.json import dumps, loads
 
 from worker.context import to_header
+from worker.formats import FORMAT
 from worker.lane import LANES, lane_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _NOT_OPTIONS = {"producer", "headers", "exchange", "event_dispatcher", "declare"
 
 def new_mark() -> dict[str, Any]:
     """Our own header, ``narrows``: when the call was enqueued, and on whose behalf."""
-    return {"v": 1, "at": time.time(), **to_header()}
+    return {"v": FORMAT, "at": time.time(), **to_header()}
 
 
 def frozen(message: Any, options: dict[str, Any]) -> str:

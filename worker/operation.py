@@ -33,7 +33,8 @@ __all__ = ["Operation", "Progress", "Steps", "operation"]
 
 _FIELD = re.compile(r"(?!.*\d{3})[a-z][a-z0-9_]{0,40}")
 _EXTRA = "is not one of its fields"
-_MOST_TOLD = 20
+_MOST_TOLD, _LONGEST_TOLD = 20, 1_800
+"""Complaints about one argument, and their characters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +112,9 @@ class Operation:
         try:
             return self.signature.bind(*args, **kwargs)
         except TypeError as wrong:
-            message = f"{self.name}: {wrong}; it takes {self.name}{self._parameters()}"
+            strange = [name for name in kwargs if name not in self.signature.parameters]
+            said = str(wrong) if all(map(_is_field, strange)) else "got an unexpected keyword argument"
+            message = f"{self.name}: {said}; it takes {self.name}{self._parameters()}"
             raise ArgumentsInvalid(message) from None
 
     def _parameters(self) -> str:
@@ -140,8 +143,13 @@ def _said(name: str, wrong: ValidationError) -> str:
     Fields are named by their path (``payload.contact.phone``), items by their place (``bbls: [3]``).
     """
     errors = wrong.errors(include_input=False, include_url=False)
-    told = [_complaint(name, error) for error in errors[:_MOST_TOLD]]
-    more = [f"and {len(errors) - _MOST_TOLD} more"] if len(errors) > _MOST_TOLD else []
+    told: list[str] = []
+    for error in errors[:_MOST_TOLD]:
+        complaint = _complaint(name, error)[:_LONGEST_TOLD]
+        if sum(map(len, told)) + len(complaint) > _LONGEST_TOLD:
+            break
+        told.append(complaint)
+    more = [f"and {len(errors) - len(told)} more"] if len(errors) > len(told) else []
     return "; ".join([*told, *more])
 
 
@@ -159,7 +167,11 @@ def _complaint(name: str, error: ErrorDetails) -> str:
 
 def _field(name: str) -> str:
     """*name*, unless it is the caller's own and may be anything."""
-    return name if _FIELD.fullmatch(name) else "…"
+    return name if _is_field(name) else "…"
+
+
+def _is_field(name: object) -> bool:
+    return isinstance(name, str) and _FIELD.fullmatch(name) is not None
 
 
 def operation(

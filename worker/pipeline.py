@@ -32,6 +32,7 @@ from worker.gateway import replayed
 from worker.outcome import FORBIDDEN, believed, learnt, noted
 from worker.patience import crowded, patience_of
 from worker.sending import in_time, may_have_acted, stock, submitted, token_for
+from worker.tracing import Untraced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from worker.gateway import Gateway
     from worker.provider import Provider
     from worker.request import Answer, Request
+    from worker.tracing import Tracer
     from worker.watcher import Watcher
 
 __all__ = ["Pipeline"]
@@ -60,6 +62,7 @@ class Pipeline:
         inline_wait: Seconds that a call may wait in its worker's slot.
         watcher: Hears what happens, for metrics and logs.
         sleep: Waits in the slot.
+        tracer: Is told of each call as spans.
     """
 
     def __init__(
@@ -69,12 +72,17 @@ class Pipeline:
         inline_wait: float,
         watcher: Watcher,
         sleep: Callable[[float], None] = time.sleep,
+        tracer: Tracer | None = None,
     ) -> None:
-        self.gateway = gateway
+        self.gateway, self._tracer = gateway, tracer or Untraced()
         self._inline_wait, self._watcher, self._sleep = inline_wait, watcher, sleep
 
     def call(self, gateway: Gateway, request: Request, claim: Claim, operation: str = "") -> Answer:
         """The answer to *request*, from the cache or from the provider, or why there is none."""
+        with self._tracer.calling(gateway.provider, request, claim, operation):
+            return self._answer(gateway, request, claim, operation)
+
+    def _answer(self, gateway: Gateway, request: Request, claim: Claim, operation: str) -> Answer:
         if request.recipient:
             self._reachable(gateway, request)
         if not request.repeatable and claim.task_id:
@@ -163,6 +171,10 @@ class Pipeline:
 
     def _admit(self, gateway: Gateway, request: Request, claim: Claim) -> Answer | None:
         """None once the gate has let the call out; or the answer that another worker fetched meanwhile."""
+        with self._tracer.waiting():
+            return self._let_out(gateway, request, claim)
+
+    def _let_out(self, gateway: Gateway, request: Request, claim: Claim) -> Answer | None:
         flight = request.fingerprint if gateway.shares(request) and not claim.anew else ""
         left = self._inline_wait
         self.tell(claim)
@@ -249,7 +261,8 @@ class Pipeline:
                 extra = {**extra, **gateway.tokens.headers(token)}
             if not request.repeatable:
                 in_time(claim, gateway.provider)
-            answer = gateway.http.send(request, extra_headers=extra, credential=report.credential)
+            send = partial(gateway.http.send, request, extra_headers=extra, credential=report.credential)
+            answer = self._tracer.exchange(gateway.provider, request, send)
             report.headroom = believed(answer.headers, gateway.provider)
             if answer.status == 304 and known is not None:  # noqa: PLR2004
                 answer = replayed(known, "live").aged("live", 0.0)

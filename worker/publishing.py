@@ -39,9 +39,17 @@ class RecordedAMQP(AMQP):
 
     def Queues(self, queues: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N802 - Celery's name
         """The queues that workers consume: one for each provider, and ``upkeep``."""
+        from config import rabbit, urls
         from config.queues import queues as declared
 
-        return super().Queues(queues or declared(registry.names()), *args, **kwargs)
+        arguments = rabbit.QUEUE if urls.is_rabbit(str(self.app.conf.broker_url)) else None
+        return super().Queues(queues or declared(registry.names(), arguments=arguments), *args, **kwargs)
+
+    def _create_task_sender(self) -> Callable[..., Any]:
+        """Celery's sender, and what every message of ours has beside."""
+        from worker.outgoing import outgoing
+
+        return outgoing(self.app, super()._create_task_sender())
 
     @cached_property
     def send_task_message(self) -> Callable[..., Any]:
@@ -51,7 +59,11 @@ class RecordedAMQP(AMQP):
         def send(producer: Any, name: str, message: Any, **options: Any) -> Any:
             if not getattr(self.app.tasks.get(name), "guarded", False):
                 return publish(producer, name, message, **options)
-            return self._send_recorded(publish, producer, name, message, options)
+            from worker.engine import engine
+
+            mark = _mark_of(message, options)
+            with engine().tracer.sending(name, message.headers, mark):
+                return self._send_recorded(publish, producer, name, message, options, mark)
 
         return send
 
@@ -62,6 +74,10 @@ class RecordedAMQP(AMQP):
             message.headers["expires"] = None
         if copy:
             message.headers["narrows"] = {**(message.headers.get("narrows") or {}), "copy": True}
+        from worker.engine import engine
+
+        if engine().tracer.on:  # or the wait in line would count as one for a worker
+            message.headers["narrows"] = {**(message.headers.get("narrows") or {}), "sent_at": time.time()}
         with self.app.producer_pool.acquire(block=True) as producer:
             self._create_task_sender()(producer, message.headers["task"], message, **options)
 
@@ -82,6 +98,8 @@ class RecordedAMQP(AMQP):
 
         The steps are those of ``Task.apply_async`` and ``Celery.send_task``; nothing is sent.
         """
+        from worker.engine import engine
+
         said = {"expires": expires, "ignore_result": ignore_result}
         options = {**task._get_exec_options(), "ignore_result": task.ignore_result}  # noqa: SLF001 - as it does
         options |= {name: value for name, value in said.items() if value is not None}
@@ -100,7 +118,13 @@ class RecordedAMQP(AMQP):
             **header,
             **options,
         )
-        message.headers["narrows"] = {**new_mark(), "at": slot("at"), "lane": lane, "recorded": True}
+        message.headers["narrows"] = {
+            **new_mark(),
+            **engine().tracer.carried(),
+            "at": slot("at"),
+            "lane": lane,
+            "recorded": True,
+        }
         message = message._replace(body=(slot("args"), slot("kwargs"), message.body[2]))
         ends, given = _milliseconds(message.headers["expires"]), header["expires"]
         if ends is not None:
@@ -109,11 +133,16 @@ class RecordedAMQP(AMQP):
         return Template(frozen(message, options), expires=ends)
 
     def _send_recorded(
-        self, publish: Any, producer: Any, name: str, message: Any, options: dict[str, Any]
+        self,
+        publish: Any,
+        producer: Any,
+        name: str,
+        message: Any,
+        options: dict[str, Any],
+        mark: Mapping[str, Any],
     ) -> Any:
         from worker.engine import engine
 
-        mark = {**(message.headers.get("narrows") or {}), **(options.get("headers") or {}).pop("narrows", {})}
         lane = lane_of(mark, default=self.app.tasks[name].operation.lane)
         message.headers["narrows"] = {**mark, "lane": lane, "recorded": True}
         task_id, provider = message.headers["id"], name.partition(".")[0]
@@ -137,6 +166,11 @@ class RecordedAMQP(AMQP):
         except Exception as why:  # noqa: BLE001 - whatever stopped it, nothing stays half done
             text = f"{name}: the broker does not take messages ({type(why).__name__})"
             raise EnqueueFailed(f"{text}; {records.undone(task_id, keyed=_keyed(noted))}") from None
+
+
+def _mark_of(message: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Our own header of *message*, out of both places where Celery may have put it."""
+    return {**(message.headers.get("narrows") or {}), **(options.get("headers") or {}).pop("narrows", {})}
 
 
 def _keyed(noted: str | None) -> bool:

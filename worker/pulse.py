@@ -10,10 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["CONSUMER", "Pulse"]
+__all__ = ["CONSUMER", "SLOTS", "Pulse"]
 
 CONSUMER = "consumer"
 """Celery's loop that takes messages from the broker."""
+
+SLOTS = "slots"
+"""The threads that run tasks, all of which hang: nothing ends one, and no message is taken any more."""
 
 
 class Pulse:
@@ -35,6 +38,10 @@ class Pulse:
         """*part* goes on with a turn that takes long; nothing where it is not waited for."""
         if part in self._due:
             self._due[part] = max(self._due[part], self._clock())
+
+    def miss(self, part: str) -> None:
+        """*part* seems to hang; it counts as silent if it is still missed when the patience is over."""
+        self._due.setdefault(part, self._clock())
 
     def forget(self, part: str) -> None:
         """*part* ends in order, or waits for what it cannot hasten: it is not waited for."""

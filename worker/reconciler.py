@@ -15,10 +15,13 @@ from celery import states
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from worker import registry
+from worker import context, registry
 from worker.claim import Claim
 from worker.errors import CallInDoubt, NarrowsError, WorkerLost
+from worker.fleet import depth, reached
+from worker.formats import is_newer
 from worker.message import request_of, thawed
+from worker.pulse import SLOTS
 from worker.record import BATCH
 from worker.submission import Submits
 
@@ -45,6 +48,7 @@ class Reconciler:
         interval: Seconds between sweeps at most.
         patience: Seconds after its last word to the gate that a task's lease is renewed. Threads cannot be
             ended, so a task that hangs in Python must lose its call at some time.
+        slots: Tasks that the process runs at once; when so many hang, it is not healthy. 0 is unknown.
     """
 
     def __init__(
@@ -55,10 +59,11 @@ class Reconciler:
         grace: float = 10.0,
         interval: float = 1.0,
         patience: float = 150.0,
+        slots: int = 0,
     ) -> None:
         self._app, self._engine = app, engine
         self._grace, self._interval, self._patience = grace, interval, patience
-        self._lease = engine.settings.claim_lease
+        self._lease, self._slots = engine.settings.claim_lease, slots
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -84,8 +89,12 @@ class Reconciler:
     def beat(self) -> int:
         """How many running calls of this process keep their lease."""
         homes: dict[str, list[Claim]] = {}
-        for claim in list(self._engine.runner.running):
-            if claim.token and claim.heard_at > time.monotonic() - self._patience:
+        running, since = list(self._engine.runner.running), time.monotonic() - self._patience
+        alive = [claim for claim in running if claim.heard_at > since]
+        hangs = 0 < self._slots <= len(running) - len(alive)
+        (self._engine.pulse.miss if hangs else self._engine.pulse.forget)(SLOTS)
+        for claim in alive:
+            if claim.token:
                 homes.setdefault(claim.home, []).append(claim)
         return sum(
             self._engine.records(home).extend(claims, lease=self._lease) for home, claims in homes.items()
@@ -93,8 +102,10 @@ class Reconciler:
 
     def _loop(self, work: Any, pause: float) -> None:
         quiet = False
-        stop = self._stop
+        stop, part = self._stop, f"reconciler.{work.__name__}"
+        self._engine.pulse.hear(part, pause)
         while not stop.wait(pause):
+            self._engine.pulse.hear(part, pause)
             try:
                 work()
                 quiet = False
@@ -104,6 +115,7 @@ class Reconciler:
                 quiet = True
             except Exception:
                 logger.exception("reconciler failed")
+        self._engine.pulse.forget(part)
 
     def _has_work(self, name: str) -> bool:
         """Whether a script is worth its cost; one round trip."""
@@ -132,6 +144,7 @@ class Reconciler:
 
     def _adopted(self, name: str, orphan: Found) -> Exception | None:
         """Nothing, or why this call could not be published; the next sweep finds it."""
+        self._engine.pulse.busy("reconciler.sweep")  # a hundred of them may each meet a time-out
         try:
             self._adopt(name, orphan)
         except PASSING as why:
@@ -148,10 +161,11 @@ class Reconciler:
         elif self._answered(orphan):
             self._engine.records(name).cancel(orphan.task_id)
         else:
-            self._app.amqp.republish(orphan.message, copy=True)
-            self._engine.watcher.republished(name, orphan.kind)
-            extra = {"integration.provider": name, "task_id": orphan.task_id, "reason": orphan.kind}
-            logger.warning("call published again", extra=extra)
+            with context.bound(context.of_message(thawed(orphan.message)[0].headers)):
+                self._app.amqp.republish(orphan.message, copy=True)
+                self._engine.watcher.republished(name, orphan.kind)
+                extra = {"integration.provider": name, "task_id": orphan.task_id, "reason": orphan.kind}
+                logger.warning("call published again", extra=extra)
 
     def _answered(self, orphan: Found) -> bool:
         """Whether the worker that was lost had told everybody the result before it went."""
@@ -160,18 +174,19 @@ class Reconciler:
         return bool(self._app.backend.get_task_meta(orphan.task_id)["status"] == states.SUCCESS)
 
     def _depth(self, name: str) -> int:
-        """Messages in the provider's queue; none when there is no such queue yet."""
-        with self._app.pool.acquire(block=True) as connection, connection.channel() as channel:
-            try:
-                return int(channel.queue_declare(queue=name, passive=True).message_count)
-            except connection.channel_errors:
-                return 0
+        """Messages in the provider's queue; none when there is no such queue yet.
+
+        Over a connection of its own: one that the pool kept while RabbitMQ was restarted stays dead.
+        """
+        with reached(self._app) as connection:
+            return depth(connection, name)
 
     def _decide(self, name: str, orphan: Found) -> None:
         """See to a call that is not simply published again; it is claimed for us."""
         message, _ = thawed(orphan.message)
         task = self._app.tasks.get(message.headers["task"])
-        if task is None:  # the claim's lease runs out, and a worker that knows it does this
+        if task is None or is_newer(message.headers.get("narrows")):
+            # The claim's lease runs out, and a worker that knows it does this.
             extra = {"integration.provider": name, "task_id": orphan.task_id}
             logger.warning("call left to a newer worker", extra=extra)
             return

@@ -30,6 +30,7 @@ __all__ = ["Releaser"]
 
 logger = logging.getLogger("narrows")
 
+PART = "releaser"
 LOOK = 0.5
 """Seconds between two looks at all providers: how late a call can be that a producer parked."""
 
@@ -82,6 +83,7 @@ class Releaser:
         (self._busy.add if released.word else self._busy.discard)(provider)
         failures: list[Exception] = []
         for call in released.calls:
+            self._engine.pulse.busy(PART)  # a hundred of them may each meet a time-out
             try:
                 self._send(provider, call)
             except Exception as why:  # noqa: BLE001 - one message must not keep the others back
@@ -93,6 +95,7 @@ class Releaser:
     def _run(self) -> None:
         quiet = False
         while not self._stop.is_set():
+            self._engine.pulse.hear(PART, LOOK)
             try:
                 self._turn()
                 quiet = False
@@ -104,6 +107,7 @@ class Releaser:
             except Exception:
                 logger.exception("releaser failed")
                 self._stop.wait(LOOK)
+        self._engine.pulse.forget(PART)
 
     def _turn(self) -> None:
         """Wait for the next moment, then serve whoever's it is."""

@@ -85,7 +85,7 @@ class Runner:
             request.claim = claim
             self.running.add(claim)
             self._engine.bulkhead.enter(claim.home)
-        with context.bound(claim.context):
+        with context.bound(claim.context), self._engine.tracer.running(task.name, claim, request):
             try:
                 return self._answer(task, claim, args, kwargs)
             except (DuplicateDelivery, RecordGone):
@@ -129,7 +129,8 @@ class Runner:
             crowded=lambda: bulkhead.crowded(name),
             lease=self._engine.settings.claim_lease,
             created_at=float(at) if is_moment(at) else 0.0,
-            context=context.from_header(header, default=request.root_id),
+            heard_at=time.monotonic(),
+            context=context.of_message(request),
         )
 
     def settle(self, task: GuardedTask, status: str, outcome: Any, args: Any, kwargs: Any) -> None:
@@ -140,7 +141,7 @@ class Runner:
         if claim is None or not claim.task_id:
             return
         try:
-            with context.bound(claim.context):
+            with context.bound(claim.context), self._engine.tracer.settling(claim, status, outcome):
                 self._settle(task, claim, status, outcome, args, kwargs)
         except StateUnavailable:
             logger.exception("record not settled", extra={"task_id": claim.task_id})
@@ -150,6 +151,8 @@ class Runner:
     def release(self, task: GuardedTask) -> None:
         """Hold the task's call no longer, whatever became of it: its lease runs out unless it was settled."""
         claim = task.request.get("claim")
+        if claim is not None:
+            self._engine.tracer.over(claim)
         if claim in self.running:
             self.running.discard(claim)
             self._engine.bulkhead.leave(claim.home)
@@ -291,7 +294,7 @@ class Runner:
     ) -> None:
         """Write the dead letter and end the record, in one step."""
         mark, now = _mark(headers.get("narrows")), time.time()
-        replays = replays_of(mark)
+        replays, origin = replays_of(mark), context.of_message(headers)
         args, kwargs = self._engine.sealer.seal(task.name, args, kwargs)  # by bare name it came in clear
         made = bool(getattr(why, "status", None)) or isinstance(why, CallFailed | CallInDoubt)
         letter = DeadLetter(
@@ -301,7 +304,9 @@ class Runner:
             kwargs=kwargs,
             provider=claim.home,
             operation=task.operation.name,
-            trace_id=context.from_header(mark, default=headers.get("root_id")).trace_id,
+            trace_id=origin.trace_id,
+            request_id=origin.request_id,
+            user_id=origin.user_id,
             payload_excerpt=redaction.excerpt(task.operation, args, kwargs),
             attempts=claim.attempt + made,
             replays=replays,

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from worker.binding import signed_text
 from worker.deadletters import DeadLetters
 from worker.keys import keys
 from worker.letter import UNROUTABLE
@@ -127,7 +128,8 @@ def unroutable(redis: Redis) -> Mapping[str, Counter[str]]:
 def _texts(letter: Mapping[str, Any]) -> Iterator[str]:
     """The body of the message, and the one inside of it where the envelope could not be read either."""
     try:
-        text = base64.b64decode(letter["message"]).decode(errors="replace")
+        body = signed_text(letter.get("content_type"), base64.b64decode(letter["message"]))
+        text = body.decode(errors="replace")
         yield text
         yield base64.b64decode(json.loads(text)["body"]).decode(errors="replace")
     except (LookupError, RecursionError, TypeError, ValueError):

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from worker.binding import signed_text
 from worker.sealing import key_ids
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def _ids(raw: bytes | str) -> list[str]:
     if not isinstance(body, str):
         return []
     try:
-        return key_ids(base64.b64decode(body).decode(errors="replace"))
+        text = signed_text(envelope.get("content-type"), base64.b64decode(body))
+        return key_ids(text.decode(errors="replace"))
     except (binascii.Error, ValueError):
         return []
 

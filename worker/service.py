@@ -21,6 +21,7 @@ from config.settings import SettingsError
 from worker import registry
 from worker.engine import engine
 from worker.errors import ConfigurationError, NotReady
+from worker.formats import agree
 from worker.health import unwell
 from worker.revocation import forget_revoked
 
@@ -30,7 +31,12 @@ logger = logging.getLogger("narrows")
 
 
 class Preflight(bootsteps.Step):
-    """Refuses settings that speak of no provider, and in production ground that does not hold."""
+    """Refuses settings that speak of no provider, and in production ground that does not hold.
+
+    It opens gateways, whose watcher imports the metrics: by then a prefork worker must know where they count.
+    """
+
+    requires = ("worker.service:Observatory",)
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
@@ -40,8 +46,11 @@ class Preflight(bootsteps.Step):
         except SettingsError as wrong:
             raise ConfigurationError(str(wrong)) from None
         engine().sealer  # noqa: B018 - whose making refuses to seal a task that there is not
+        engine().tracer  # noqa: B018 - whose making misses packages, and imports them before the pool forks
         for name in settings.providers:
             engine().gateway(name)  # a contract, an option or a credential that is none is refused here
+        with contextlib.suppress(RedisError):  # in production away it is refused below; others wait for it
+            agree(engine().line)
         if settings.in_production:
             self._refuse_weak_ground(parent)
 
@@ -74,9 +83,10 @@ def _forget_way(why: Any) -> None:
 
 
 def say_the_rest(**_: Any) -> None:
-    """Tell Redis what was to ride on a begin that will not come."""
+    """Tell Redis what was to ride on a begin that will not come, and the collector what it has not heard."""
     with contextlib.suppress(RedisError):
         engine().outbox.flush()
+    engine().tracer.close()
 
 
 def _consumed(parent: Any) -> list[str]:
@@ -103,7 +113,11 @@ class Sweeper(bootsteps.StartStopStep):
 
         settings = engine().settings
         self._reconciler = Reconciler(
-            parent.app, engine(), interval=settings.sweep_interval, patience=settings.task_time_limit
+            parent.app,
+            engine(),
+            interval=settings.sweep_interval,
+            patience=settings.task_time_limit,
+            slots=parent.concurrency,
         )
         self._releaser = engine().releaser
         signals.task_revoked.connect(forget_revoked, weak=False)
@@ -156,17 +170,19 @@ class Observatory(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Listen where the settings say."""
-        from worker.metrics.exposition import Exposition
+        from worker.metrics.build import Build
+        from worker.metrics.exposition import Exposition, token
         from worker.readiness import ready
-        from worker.snapshot import provider_states
 
         here, settings = engine(), engine().settings
-        here.metrics.watch(lambda: provider_states(here))
+        here.metrics.show(Build())
         self._server = Exposition(
             here.metrics,
             host=settings.metrics_host,
             port=settings.metrics_port,
+            token=token(settings),
             ready=lambda: ready(here, parent.app),
+            silent=here.pulse.silent,
             any_port=not settings.in_production,
         )
         self._server.start()

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -152,8 +153,8 @@ def _primary(url: str, settings: Settings, options: dict[str, Any]) -> Redis:
     sentinel = Sentinel(
         urls.sentinels(url),
         sentinel_kwargs={**account, "socket_timeout": options["socket_timeout"]},
-        username=node.username,
-        password=node.password,
+        username=node.username and unquote(node.username),
+        password=node.password and unquote(node.password),
         db=int(node.path.strip("/") or 0),
         **options,
     )

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from kombu.utils.json import JSONEncoder
 
+from config import urls
 from worker import context
 from worker import letter as letters
 from worker.envelope import BARE, enveloped
 from worker.errors import NarrowsError
 from worker.keys import keys
 from worker.letter import UNROUTABLE, DeadLetter, iso
+from worker.taken import publish, raw_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,12 +73,12 @@ class UnroutableLetter(DeadLetter):
         return json.dumps(self.document(), separators=(",", ":"), cls=JSONEncoder)
 
 
-def letter_of(message: Any, queue: str, why: str) -> UnroutableLetter:
+def letter_of(message: Any, queue: str, why: str, code: str = CODE) -> UnroutableLetter:
     """The letter for a *message* of kombu's that was found in *queue*; *why* quotes nothing of it."""
-    raw, now = message._raw, iso(time.time())  # noqa: SLF001 - the body that it shows may be decompressed
+    raw, now = raw_of(message), iso(time.time())
     given = {name: value for name, value in raw["properties"].items() if name not in _OF_DELIVERY}
     headers, properties = dict(raw["headers"]), given
-    body = _body(message)
+    body = raw["body"]
     brief = len(json.dumps([headers, properties], cls=JSONEncoder)) <= HEAD
     named, task = (_text(headers.get(name)) for name in ("id", "task"))
     return UnroutableLetter(
@@ -86,7 +88,7 @@ def letter_of(message: Any, queue: str, why: str) -> UnroutableLetter:
         kwargs={},
         provider=UNROUTABLE,
         operation=task.rpartition(".")[2],
-        code=CODE,
+        code=code,
         status=None,
         error=why,
         trace_id=context.from_header(headers.get("narrows"), default=headers.get("root_id")).trace_id,
@@ -114,7 +116,7 @@ def keep(engine: Engine, letter: UnroutableLetter) -> None:
         RedisError: It may lie there all the same.
     """
     engine.state.rpush(keys(UNROUTABLE).dlq, letter.as_json())
-    engine.watcher.dead_lettered(UNROUTABLE, CODE)
+    engine.watcher.dead_lettered(UNROUTABLE, letter.code)
 
 
 def replay(app: Celery, lying: DeadLetters, raw: bytes, *, by: str) -> bool:
@@ -133,11 +135,15 @@ def replay(app: Celery, lying: DeadLetters, raw: bytes, *, by: str) -> bool:
         NarrowsError: The letter does not hold a whole message, or names another queue; it stays.
         RedisError, kombu.exceptions.OperationalError: The letter stays.
     """
-    queue, message = _message(app, letters.letter_of(raw))
+    queue, body, parts = _parts(app, letters.letter_of(raw))
     if raw not in lying:
         return False
-    with app.pool.acquire(block=True) as connection, connection.channel() as channel:
-        channel.client.lpush(queue, message)
+    if urls.is_rabbit(str(app.conf.broker_url)):
+        publish(app, queue, body, **parts)
+    else:
+        message = body if parts["content_type"] == BARE else enveloped(body, queue, **parts)
+        with app.pool.acquire(block=True) as connection, connection.channel() as channel:
+            channel.client.lpush(queue, message)
     lying.remove([raw], by=by, action="replay")
     return True
 
@@ -145,36 +151,20 @@ def replay(app: Celery, lying: DeadLetters, raw: bytes, *, by: str) -> bool:
 _OF_DELIVERY = frozenset({"delivery_tag", "delivery_info", "body_encoding"})
 
 
-def _body(message: Any) -> bytes:
-    """The body as it was sent: compressed, where it was, and never decoded."""
-    raw = message._raw  # noqa: SLF001 - see letter_of
-    body = raw.get("body") or b""
-    if body:
-        body = message.channel.decode_body(body, raw["properties"].get("body_encoding"))
-    return body if isinstance(body, bytes) else str(body).encode(errors="surrogatepass")
-
-
-def _message(app: Celery, letter: Mapping[str, Any]) -> tuple[str, bytes | str]:
-    """Where the message of *letter* is to go, and it as it lay there."""
+def _parts(app: Celery, letter: Mapping[str, Any]) -> tuple[str, bytes, dict[str, Any]]:
+    """Where the message of *letter* is to go, its body as it was sent, and what stands beside that."""
     named = letters.id_of(letter)[:NAME]
     try:
         queue, whole = letter["queue"], letter["whole"]
-        message = _again(letter)
+        body = base64.b64decode(letter["message"], validate=True)
+        parts = {name: letter[name] for name in ("content_type", "content_encoding", "headers", "properties")}
     except (LookupError, RecursionError, TypeError, ValueError):
         raise NarrowsError(f"{UNROUTABLE}: {named} holds no message that can be read") from None
     if not whole:
         raise NarrowsError(f"{UNROUTABLE}: {named} was too long to be kept whole, and cannot be replayed")
     if not isinstance(queue, str) or queue not in app.amqp.queues:
         raise NarrowsError(f"{UNROUTABLE}: {named} names a queue that no worker takes from")
-    return queue, message
-
-
-def _again(letter: Mapping[str, Any]) -> bytes | str:
-    body = base64.b64decode(letter["message"], validate=True)
-    if letter["content_type"] == BARE:
-        return body
-    parts = {name: letter[name] for name in ("content_type", "content_encoding", "headers", "properties")}
-    return enveloped(body, letter["queue"], **parts)
+    return queue, body, parts
 
 
 def _text(value: Any) -> str:

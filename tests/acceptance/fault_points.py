@@ -187,7 +187,9 @@ def _said(child: tuple[int, int]) -> dict[str, Any]:
     with os.fdopen(pipe, "rb") as said:
         text = said.read()
     os.waitpid(pid, 0)
-    found: dict[str, Any] = json.loads(text or b'{"problems": ["whoever came after it broke"]}')
+    found: dict[str, Any] = json.loads(
+        text or b'{"state": null, "note": "", "problems": ["whoever came after it broke"]}'
+    )
     return found
 
 

@@ -18,18 +18,24 @@ SLOTS = 8
 SHARE = SLOTS // 2
 AT_ONCE = FERRY.max_concurrency or 0
 LEASE = FERRY.timeouts.total + 5.0
+SHORT = {"NARROWS_CLAIM_LEASE": "5"}
 PROMPT = 1.0
 """Seconds within which a neighbour's call is answered; the slow provider takes two."""
 
 
+@pytest.fixture(scope="module", params=[1, 2])
+def fleet(clean: Ground, request: pytest.FixtureRequest) -> Iterator[Fleet]:
+    """So many workers, whose leases end soon; one fleet after the other."""
+    with Fleet(clean, workers=request.param, concurrency=SLOTS, env=SHORT) as fleet:
+        yield fleet
+
+
 @pytest.fixture
-def state(ground: Ground) -> Iterator[Redis]:
-    """The state Redis, empty; nobody runs yet, and the slow providers are slow."""
-    ground.clear()
+def slow(state: Redis, ground: Ground) -> Redis:
+    """The state Redis; the slow providers are slow."""
     for name in ("sluggish", "ferry"):
         ground.sandbox.control.fault(name, latency_ms=2000)
-    with ground.client() as client:
-        yield client
+    return state
 
 
 def answered_at_once(calls: int) -> float:
@@ -47,63 +53,13 @@ def most_in_flight(ground: Ground, provider: str) -> int:
     return int(ground.sandbox.control.counts(provider)["max_in_flight"])
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_slow_provider_leaves_half_of_each_workers_slots_to_the_others(
-    state: Redis, ground: Ground, workers: int
-) -> None:
-    """Its calls beyond that are parked; a neighbour's go on at once; all of its own are made in the end."""
-    lot = Lot(state, ground, "sluggish")
-    with Fleet(ground, workers=workers, concurrency=SLOTS):
-        calls = [drag.delay(number) for number in range(workers * SLOTS * 2)]
-        until(lambda: most_in_flight(ground, "sluggish") == workers * SHARE)
-        until(lambda: lot.parked > SHARE)
-
-        assert answered_at_once(20) < PROMPT
-
-        assert [call.get(timeout=30) for call in calls] == [*range(len(calls))]
-        assert most_in_flight(ground, "sluggish") == workers * SHARE
-        assert sorted(lot.numbers) == [*range(len(calls))]
-        assert until(lambda: lot.empty)
-
-
-def test_at_most_so_many_calls_are_under_way_over_the_whole_fleet(state: Redis, ground: Ground) -> None:
-    """Two, however many workers have room for more; and as soon as one ends the next one leaves."""
-    lot = Lot(state, ground, "ferry")
-    ground.sandbox.control.fault("ferry", latency_ms=500)
-    with Fleet(ground, workers=2, concurrency=SLOTS):
-        calls = [cross.delay(number) for number in range(16)]
-        assert answered_at_once(10) < PROMPT
-        assert [call.get(timeout=30) for call in calls] == [*range(16)]
-
-    assert most_in_flight(ground, "ferry") == AT_ONCE
-    assert sorted(lot.numbers) == [*range(16)]
-    assert max(later - earlier for earlier, later in pairwise(lot.arrivals)) < 1.5
-
-
-def test_what_a_killed_worker_held_is_free_again_when_its_leases_end(state: Redis, ground: Ground) -> None:
-    """Until then they count: nobody knows whether the provider still works on those calls."""
-    lot = Lot(state, ground, "ferry")
-    with Fleet(ground, workers=1, concurrency=SLOTS, env={"NARROWS_CLAIM_LEASE": "2"}) as fleet:
-        calls = [cross.delay(number) for number in range(6)]
-        until(lambda: len(lot.arrivals) == AT_ONCE)
-        begun = lot.arrivals[0]
-        fleet.kill(0)
-        ground.sandbox.control.clear("ferry")
-
-        until(lambda: all(call.ready() for call in calls), LEASE + 20.0, told=lambda: _states(calls))
-
-    assert [call.get() for call in calls] == [*range(6)]
-    assert lot.arrivals[AT_ONCE] - begun > LEASE - 0.5
-    assert lot.arrivals[AT_ONCE] - begun < LEASE + 10.0
-    assert most_in_flight(ground, "ferry") == AT_ONCE
-
-
-def test_processes_are_bound_over_the_fleet_though_not_by_their_workers_share(
-    state: Redis, ground: Ground
-) -> None:
+def test_processes_are_bound_over_the_fleet_though_not_by_their_workers_share(ground: Ground) -> None:
     """A child of a prefork pool does not see its siblings: only ``max_concurrency`` leaves room there."""
-    lot = Lot(state, ground, "ferry")
-    with Fleet(ground, workers=1, pool="prefork", concurrency=4):
+    ground.clear()
+    for name in ("sluggish", "ferry"):
+        ground.sandbox.control.fault(name, latency_ms=2000)
+    with ground.client() as state, Fleet(ground, workers=1, pool="prefork", concurrency=4):
+        lot = Lot(state, ground, "ferry")
         calls = [cross.delay(number) for number in range(6)]
         until(lambda: most_in_flight(ground, "ferry") == AT_ONCE)
         assert answered_at_once(10) < PROMPT
@@ -114,6 +70,60 @@ def test_processes_are_bound_over_the_fleet_though_not_by_their_workers_share(
         slow = [drag.delay(number) for number in range(8)]
         assert [call.get(timeout=30) for call in slow] == [*range(8)]
         assert most_in_flight(ground, "sluggish") > 2  # what its share would be
+
+
+def test_a_slow_provider_leaves_half_of_each_workers_slots_to_the_others(
+    slow: Redis, ground: Ground, fleet: Fleet
+) -> None:
+    """Its calls beyond that are parked; a neighbour's go on at once; all of its own are made in the end."""
+    lot, workers = Lot(slow, ground, "sluggish"), len(fleet.pids)
+    calls = [drag.delay(number) for number in range(workers * SLOTS * 2)]
+    until(lambda: most_in_flight(ground, "sluggish") == workers * SHARE)
+    until(lambda: lot.parked > SHARE)
+
+    assert answered_at_once(20) < PROMPT
+
+    assert [call.get(timeout=30) for call in calls] == [*range(len(calls))]
+    assert most_in_flight(ground, "sluggish") == workers * SHARE
+    assert sorted(lot.numbers) == [*range(len(calls))]
+    assert until(lambda: lot.empty)
+
+
+@pytest.mark.parametrize("fleet", [2], indirect=True)
+def test_at_most_so_many_calls_are_under_way_over_the_whole_fleet(
+    slow: Redis, ground: Ground, fleet: Fleet
+) -> None:
+    """Two, however many workers have room for more; and as soon as one ends the next one leaves."""
+    lot = Lot(slow, ground, "ferry")
+    ground.sandbox.control.fault("ferry", latency_ms=500)
+    calls = [cross.delay(number) for number in range(16)]
+    assert answered_at_once(10) < PROMPT
+    assert [call.get(timeout=30) for call in calls] == [*range(16)]
+
+    assert fleet.ready
+    assert most_in_flight(ground, "ferry") == AT_ONCE
+    assert sorted(lot.numbers) == [*range(16)]
+    assert max(later - earlier for earlier, later in pairwise(lot.arrivals)) < 1.5
+
+
+@pytest.mark.parametrize("fleet", [1], indirect=True)
+def test_what_a_killed_worker_held_is_free_again_when_its_leases_end(
+    slow: Redis, ground: Ground, fleet: Fleet
+) -> None:
+    """Until then they count: nobody knows whether the provider still works on those calls."""
+    lot = Lot(slow, ground, "ferry")
+    calls = [cross.delay(number) for number in range(6)]
+    until(lambda: len(lot.arrivals) == AT_ONCE)
+    begun = lot.arrivals[0]
+    fleet.kill(0)
+    ground.sandbox.control.clear("ferry")
+
+    until(lambda: all(call.ready() for call in calls), LEASE + 20.0, told=lambda: _states(calls))
+
+    assert [call.get() for call in calls] == [*range(6)]
+    assert lot.arrivals[AT_ONCE] - begun > LEASE - 0.5
+    assert lot.arrivals[AT_ONCE] - begun < LEASE + 10.0
+    assert most_in_flight(ground, "ferry") == AT_ONCE
 
 
 def _states(calls: list[AsyncResult[int]]) -> list[str]:

@@ -21,8 +21,8 @@ HURRY = {
 
 @pytest.fixture(scope="module")
 def fleet(clean: Ground) -> Iterator[Fleet]:
-    """Two workers, which try Spotify again soon."""
-    with Fleet(clean, workers=2, env=HURRY) as fleet:
+    """A worker, which tries Spotify again soon."""
+    with Fleet(clean, workers=1, env=HURRY) as fleet:
         yield fleet
 
 

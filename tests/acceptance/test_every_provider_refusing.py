@@ -17,8 +17,8 @@ EVERY = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 
 @pytest.fixture(scope="module")
 def fleet(clean: Ground) -> Iterator[Fleet]:
-    """Two workers, each of whose credentials is wrong."""
-    with unhurried(clean), Fleet(clean, workers=2, env={**PACE, **WRONG}) as fleet:
+    """A worker, each of whose credentials is wrong."""
+    with unhurried(clean), Fleet(clean, workers=1, env={**PACE, **WRONG}) as fleet:
         yield fleet
 
 
@@ -31,7 +31,7 @@ def desk(state: Redis, clean: Ground, row: Row) -> Desk:
 
 
 def alarms(fleet: Fleet, row: Row) -> float:
-    """How often a person was called, over both workers."""
+    """How often a person was called."""
     return sum(fleet.metrics("credentials_refused_total", provider=row.name))
 
 

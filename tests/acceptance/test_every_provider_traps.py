@@ -31,8 +31,8 @@ OWN = {
 
 @pytest.fixture(scope="module")
 def fleet(clean: Ground) -> Iterator[Fleet]:
-    """Two workers."""
-    with Fleet(clean, workers=2, env=OWN) as fleet:
+    """A worker."""
+    with Fleet(clean, workers=1, env=OWN) as fleet:
         yield fleet
 
 

@@ -21,6 +21,7 @@ import pytest
 
 from tests.acceptance.fault_desk import FaultDesk
 from tests.acceptance.fault_lines import MODULES
+from tests.chaos.tally import Tally
 from worker.stack.embedded import EmbeddedValkey
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,9 +91,13 @@ class Report:
 
     Attributes:
         missed: Points at which nobody died: the way was another one this time.
+        lost: Submissions that should be known and are not, or that nobody took and that are accepted.
+        doubled: Those that arrived more than once.
     """
 
     killed: int = 0
+    lost: int = 0
+    doubled: int = 0
     wrong: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
     ended: Counter[str] = field(default_factory=Counter)
@@ -102,6 +107,21 @@ class Report:
         ends = ", ".join(f"{count} {state}" for state, count in sorted(self.ended.items()))
         return f"{self.killed} processes killed, each at a line of its own: {ends}; {len(self.missed)} missed"
 
+    @property
+    def tally(self) -> Tally:
+        """What the summary of all storms tells; who died before a word was written handed nothing in."""
+        calls = self.ended.total() - self.ended["nothing"] + self.lost
+        return Tally(
+            storm="fault points",
+            faults={"killed at a line": self.killed},
+            calls=calls,
+            once=calls - self.lost - self.doubled,
+            lost=self.lost,
+            doubled=self.doubled,
+            doubt=self.ended["in_doubt"],
+            held=not self.wrong,
+        )
+
 
 def reported(killing: Killing, points: list[str]) -> Report:
     """What became of one submission for each of *points*."""
@@ -109,6 +129,9 @@ def reported(killing: Killing, points: list[str]) -> Report:
     for found in killing.killed(points):
         report.killed += found["killed"]
         report.ended[found.get("state") or "nothing"] += 1
+        arrived, state = killing.desk.arrived[found["note"]], found["state"]
+        report.doubled += arrived > 1
+        report.lost += bool(found["problems"]) if state is None else state == "accepted" and not arrived
         if not found["killed"]:
             report.missed.append(found["point"])
         report.wrong += [f"{found['point']}: {problem}" for problem in killing.wrong(found)]
@@ -170,5 +193,6 @@ def test_whoever_is_killed_at_any_line_a_submission_is_made_once_or_seen(
     report = reported(killing, points[part::PARTS])
 
     told(report, capsys)
+    report.tally.keep(str(part))
     assert report.wrong == []
     assert len(report.missed) <= report.killed / 50  # threads do not take the same lines each time

@@ -17,8 +17,8 @@ from worker.letter import letter_of
 
 @pytest.fixture(scope="module")
 def fleet(clean: Ground) -> Iterator[Fleet]:
-    """Two workers that retry whatever fails, without a budget that would hold them back."""
-    with Fleet(clean, workers=2, env={"NARROWS_PROVIDERS__STEADY__RETRY_FLOOR": "1000"}) as fleet:
+    """A worker that retries whatever fails, without a budget that would hold it back."""
+    with Fleet(clean, workers=1, env={"NARROWS_PROVIDERS__STEADY__RETRY_FLOOR": "1000"}) as fleet:
         yield fleet
 
 

@@ -173,7 +173,7 @@ def test_a_number_that_is_not_found_yet_stays_open(hall: CityHall, fleet: Fleet)
     assert sorted(first) == sorted(second) == numbers
     assert [each["new"] for each in told_to_billing(hall)] == ["closed"]
     assert hall.letters() == []
-    assert fleet.metrics("circuit_breaker_state", provider=CITY) == [0.0, 0.0]
+    assert fleet.gauge("circuit_breaker_state", provider=CITY) == 0
 
 
 def test_a_round_stops_at_an_open_breaker_and_goes_on_when_it_is_closed(hall: CityHall) -> None:

@@ -64,7 +64,7 @@ def test_the_metrics_of_all_children_add_up(fleet: Fleet, clean: Ground) -> None
     after = fleet.metrics("adapter_calls_total", provider="steady", status="success")
     assert clean.sandbox.control.counts("steady")["count"] == 30
     assert after[0] - before[0] == 30
-    assert fleet.metrics("circuit_breaker_state", provider="steady") == [0.0]
+    assert fleet.metrics("narrows_build_info") == [1.0]
 
 
 def test_a_child_keeps_its_call_for_as_long_as_it_works(fleet: Fleet, clean: Ground) -> None:

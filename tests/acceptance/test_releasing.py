@@ -161,7 +161,7 @@ class _Serving:
 
     def __init__(self, programs: Programs, provider: str) -> None:
         self._programs, self._provider = programs, provider
-        self.beat, self.flower = programs.beat, programs.flower
+        self.beat, self.exporter, self.flower = programs.beat, programs.exporter, programs.flower
 
     def worker(self, number: int, env: Mapping[str, str]) -> Program:
         """As ever, with queues of its own."""

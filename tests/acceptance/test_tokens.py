@@ -205,7 +205,7 @@ def test_a_client_that_is_not_known_is_an_alarm_and_letters_and_no_storm(
     assert {(each["status"], each["retryable"]) for each in letters(clean)} == {(400, False)}
     assert all("invalid_client" in each["error"] for each in letters(clean))
     assert sum(fleet.metrics("credentials_refused_total", provider=NAME)) == alarms + 40
-    assert fleet.metrics("circuit_breaker_state", provider=NAME) == [0.0, 0.0]
+    assert fleet.gauge("circuit_breaker_state", provider=NAME) == 0
 
     tokenless.clients.add(CREDENTIAL)
     with clean.client() as state:

@@ -335,7 +335,7 @@ def test_what_a_killed_worker_left_unacknowledged_is_kept_by_the_next(
         assert bodies(kept) == [b"garbage", b"garbage"]
 
 
-KEPT = 3
+KEPT = 4
 """The line of ``_set_aside`` before which the letter has been written."""
 
 

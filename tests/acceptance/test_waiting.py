@@ -22,8 +22,8 @@ CALLS = 6
 
 @pytest.fixture(scope="module")
 def fleet(clean: Ground) -> Iterator[Fleet]:
-    """Two workers that serve everything."""
-    with Fleet(clean, workers=2) as fleet:
+    """A worker that serves everything."""
+    with Fleet(clean, workers=1) as fleet:
         yield fleet
 
 

@@ -100,5 +100,8 @@ class PlainPrograms:
     def beat(self, env: Mapping[str, str]) -> Program:
         raise AssertionError(f"nothing here is periodic: {env.keys()}")
 
+    def exporter(self, env: Mapping[str, str]) -> Program:
+        raise AssertionError(f"nobody looks: {env.keys()}")
+
     def flower(self, env: Mapping[str, str]) -> Program:
         raise AssertionError(f"nobody looks: {env.keys()}")

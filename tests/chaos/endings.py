@@ -60,7 +60,7 @@ class Ending:
         """What should not be."""
         broken = {
             "submissions arrived more than once": self.arrived > 1 or len(self.numbers) > 1,
-            "submissions were lost": self.state not in DECIDED | {"in_doubt"},
+            "submissions were lost": self.lost,
             "submissions have two names": len(self.ids) != 1,
             "submissions are listed under another state": self.listed != (self.state,),
             "submissions are in doubt, and the command does not say so": self.shown
@@ -77,6 +77,16 @@ class Ending:
             "callers were told otherwise": not all(self._agrees(each) for each in self.told),
         }
         return [what for what, held in broken.items() if held]
+
+    @property
+    def lost(self) -> bool:
+        """Whether nobody knows what became of it."""
+        return self.state not in DECIDED | {"in_doubt"}
+
+    @property
+    def doubled(self) -> bool:
+        """Whether it arrived more than once, or is more than one."""
+        return self.arrived > 1 or len(self.numbers) > 1 or len(self.ids) > 1
 
     def _agrees(self, told: Told) -> bool:
         """Whether a caller heard what the ledger says, or what it said when that was asked."""

@@ -26,6 +26,7 @@ from tests.chaos import revenant
 from tests.chaos.load import calls
 from tests.chaos.replay_findings import Replays
 from tests.chaos.talk import broken, say
+from tests.chaos.tally import Tally
 from tests.chaos.witness import Witness
 from tests.fleet import Fleet, Ground, until
 from worker.keys import keys
@@ -70,10 +71,15 @@ class Seen:
     Attributes:
         grown: Bytes that a process grew by, at most, after its first letters.
         queued: Messages in the broker at most.
+        kills: Processes that were killed, the last one on the monotonic clock at *killed*.
+        recovery: Seconds at most from a kill until the next process had moved a letter.
     """
 
     grown: int = 0
     queued: int = 0
+    kills: int = 0
+    killed: float | None = None
+    recovery: float = 0.0
     ends: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -98,8 +104,25 @@ def run(plan: Replaying, folder: Path) -> bool:  # noqa: ARG001 - as the other s
             rate=revenant.RATE,
         )
     say("", found.table(grown=seen.grown, queued=seen.queued, seconds=seen.seconds))
-    return not broken(
+    held = not broken(
         found.wrong(kept=plan.letters // REFUSED_OF, grown=seen.grown, queued=seen.queued, ends=seen.ends)
+    )
+    tally(len(ids), found, seen, held=held).keep()
+    return held
+
+
+def tally(letters: int, found: Replays, seen: Seen, *, held: bool) -> Tally:
+    """What the summary tells."""
+    return Tally(
+        storm="replaying",
+        faults={"replays killed": seen.kills},
+        calls=letters,
+        once=letters - found.lost - found.doubled,
+        lost=found.lost,
+        doubled=found.doubled,
+        recovery=seen.recovery,
+        since="from the end of a replay until the next one has moved a letter",
+        held=held,
     )
 
 
@@ -147,6 +170,7 @@ def replay(plan: Replaying, redis: Redis) -> Seen:
                 process.wait(0.0 if moment < plan.letters else 5.0)
             if process.poll() is None:
                 process.kill()
+                seen.kills, seen.killed = seen.kills + 1, time.monotonic()
                 say(f"{time.monotonic() - started:5.1f} s  killed; letters left: {redis.llen(AT.dlq):,}")
             out = process.communicate()[0]
             say(*([f"{time.monotonic() - started:5.1f} s  ended: {out.strip()}"] if out else []))
@@ -161,6 +185,8 @@ def _watch(plan: Replaying, redis: Redis, process: subprocess.Popen[str], moment
     deadline, first, before = time.monotonic() + plan.lasts, int(redis.llen(AT.dlq)), 0
     while process.poll() is None and time.monotonic() < deadline:
         left = int(redis.llen(AT.dlq))
+        if seen.killed and left < first:
+            seen.recovery, seen.killed = max(seen.recovery, time.monotonic() - seen.killed), None
         if first - left >= moment:
             return
         seen.queued = max(seen.queued, int(redis.llen(NAME)))

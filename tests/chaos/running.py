@@ -12,10 +12,11 @@ from pathlib import Path
 from tests.chaos.alone import PlainCelery
 from tests.chaos.load import Call, Load, calls
 from tests.chaos.plan import Running
-from tests.chaos.report import table
+from tests.chaos.report import Outcome, table
 from tests.chaos.sides import Narrows
 from tests.chaos.storm import Storm
 from tests.chaos.talk import broken, say
+from tests.chaos.tally import Tally
 from tests.chaos.verdict import wrong
 from tests.fleet import Ground
 
@@ -52,7 +53,24 @@ def run(plan: Running, folder: Path) -> bool:
     say("", table(ours, theirs), f"done on each side: {storm.happened}")
     say(*([f"dead letters of ours: {codes}"] if codes else []))
     say(*(f"lost: {each}" for each in lost[:5]))
-    return not broken(wrong(plan, ours, theirs, left))
+    held = not broken(wrong(plan, ours, theirs, left))
+    tally(storm, ours, held=held).keep()
+    return held
+
+
+def tally(storm: Storm, ours: Outcome, *, held: bool) -> Tally:
+    """What the summary tells of ours."""
+    return Tally(
+        storm="running",
+        faults=storm.faults,
+        calls=ours.calls,
+        once=ours.ended_once,
+        lost=ours.lost,
+        doubled=ours.ended_twice,
+        recovery=ours.silence,
+        since="the longest silence of a call, mostly from its worker's end to its next start",
+        held=held,
+    )
 
 
 def drain(plan: Running, loads: list[Load[Call]], narrows: Narrows, celery: PlainCelery) -> None:

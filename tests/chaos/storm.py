@@ -18,6 +18,8 @@ __all__ = ["Blow", "Storm", "Timetable"]
 
 Blow = Literal["kill_worker", "reset", "crash"]
 
+KINDS = {"kill_worker": "workers killed", "reset": "connections reset", "crash": "Valkey killed"}
+
 
 class Timetable(Protocol):
     """What happens when."""
@@ -51,6 +53,11 @@ class Storm:
     happened: dict[str, int] = field(default_factory=dict)
     kills: list[float] = field(default_factory=list)
     returns: list[float] = field(default_factory=list)
+
+    @property
+    def faults(self) -> dict[str, int]:
+        """How often each thing was done, in words; of what is done to workers, to those of one side."""
+        return {KINDS[name]: count for name, count in self.happened.items()}
 
     def rage(self, *, told: Callable[[str], None]) -> None:
         """Until the last blow."""

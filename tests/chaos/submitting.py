@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.chaos.columns import alone, ours, table
 from tests.chaos.desk import Desk
-from tests.chaos.endings import wrong
+from tests.chaos.endings import Ending, wrong
 from tests.chaos.found import endings
 from tests.chaos.handed_in import HandedIn
 from tests.chaos.handed_in_alone import KINDS, Alone
@@ -27,6 +27,7 @@ from tests.chaos.slips import Send, sends, slips
 from tests.chaos.storm import Storm
 from tests.chaos.submits import TASKS
 from tests.chaos.talk import broken, say
+from tests.chaos.tally import Tally
 from tests.chaos.weather import Weather
 from tests.fleet import Ground
 from worker.keys import keys
@@ -57,8 +58,8 @@ def run(plan: Submitting, *, chance: int | None = None) -> bool:
         loads = [Load(part, narrows.enqueue, rate=len(part) / plan.lasts) for part in wishes]
         theirs = Load(made, celery.enqueue, rate=plan.rate)
         everyone: list[Load[Any]] = [*loads, theirs]
-        rage(plan, ground, desks, narrows, celery, everyone, seed)
-        drain(plan, loads, narrows, celery)
+        faults = rage(plan, ground, desks, narrows, celery, everyone, seed)
+        recovery = drain(plan, loads, narrows, celery)
         for load in everyone:
             load.stop()
         ends = endings(made, wishes, narrows.ids, desks)
@@ -73,7 +74,10 @@ def run(plan: Submitting, *, chance: int | None = None) -> bool:
         say(f"{', '.join(ending.faults())}: {ending}")
     untaken = sum(map(len, wishes)) - sum(len(load.taken) for load in loads)
     still = {f"left: {place}": count for place, count in left.items()}
-    return not broken({**wrong(ends), **unlawful(watches), "wishes were not taken": untaken, **still})
+    held = not broken({**wrong(ends), **unlawful(watches), "wishes were not taken": untaken, **still})
+    faults["messages doubled"] = narrows.copies.made
+    tally(faults, ends, recovery, held=held).keep()
+    return held
 
 
 def rage(
@@ -84,8 +88,8 @@ def rage(
     celery: Alone,
     loads: list[Load[Any]],
     seed: int,
-) -> None:
-    """All at once, until the last blow fell and everybody had time to submit."""
+) -> dict[str, int]:
+    """How often what went wrong: all at once, until the last blow fell and everybody had time to submit."""
     storm = Storm(
         plan=plan, valkey=ground.valkey, stacks=(narrows.stack, celery.stack), chance=random.Random(seed)
     )
@@ -98,6 +102,23 @@ def rage(
         for load in loads:
             load.join(AWHILE)
     say(f"done on each side: {storm.happened}", f"weather: {dict(weather.seen)}")
+    return storm.faults | {"desks went wrong": weather.seen.total() - weather.seen["fine"]}
+
+
+def tally(faults: dict[str, int], ends: list[Ending], recovery: float, *, held: bool) -> Tally:
+    """What the summary tells of ours."""
+    return Tally(
+        storm="submitting",
+        faults=faults,
+        calls=len(ends),
+        once=sum(not (each.lost or each.doubled) for each in ends),
+        lost=sum(each.lost for each in ends),
+        doubled=sum(each.doubled for each in ends),
+        doubt=sum(each.state == "in_doubt" for each in ends),
+        recovery=recovery,
+        since="from the end of it all until no submission is open and all callers have heard",
+        held=held,
+    )
 
 
 def unlawful(watches: Iterable[Watch]) -> dict[str, float]:
@@ -110,18 +131,22 @@ def unlawful(watches: Iterable[Watch]) -> dict[str, float]:
     }
 
 
-def drain(plan: Submitting, loads: Iterable[Load[Send]], narrows: HandedIn, celery: Alone) -> None:
-    """Until nothing of ours is open and Celery alone is quiet, or the time is up."""
-    deadline = time.monotonic() + plan.drain
-    ended, since = celery.ended, time.monotonic()
+def drain(plan: Submitting, loads: Iterable[Load[Send]], narrows: HandedIn, celery: Alone) -> float:
+    """Seconds until nothing of ours was open; returns when Celery alone is quiet, too, or the time is up."""
+    began = time.monotonic()
+    deadline, settled = began + plan.drain, plan.drain
+    ended, since = celery.ended, began
     while time.monotonic() < deadline:
         narrows.send_again()
         if (now := celery.ended) != ended:
             ended, since = now, time.monotonic()
         quiet = time.monotonic() > since + QUIET
-        if all(load.done for load in loads) and quiet and not narrows.left:
-            return
+        over = all(load.done for load in loads) and not narrows.left
+        settled = min(settled, time.monotonic() - began) if over else plan.drain
+        if over and quiet:
+            break
         time.sleep(0.5)
+    return settled
 
 
 def _arrived(desks: dict[str, Desk]) -> str:

@@ -13,13 +13,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tests.chaos import paced
-from tests.chaos.findings import findings
+from tests.chaos.findings import Findings, findings
 from tests.chaos.invariants import Watch
 from tests.chaos.load import Call, Load, calls
 from tests.chaos.plan import Waiting
 from tests.chaos.sides import Narrows
 from tests.chaos.storm import Storm
 from tests.chaos.talk import broken, say
+from tests.chaos.tally import Tally
 from tests.chaos.witness import Witness
 from tests.fleet import Ground
 from worker.keys import keys
@@ -57,7 +58,24 @@ def run(plan: Waiting, folder: Path) -> bool:
     say("", found.table(), f"done: {storm.happened}")
     say(*([f"dead letters: {codes}"] if codes else []))
     say(*(f"lost: {each}" for each in lost[:5]), *watch.broken[:10])
-    return not broken({**found.wrong(plan.calls), "records are left": left})
+    held = not broken({**found.wrong(plan.calls), "records are left": left})
+    tally(storm, found, held=held).keep()
+    return held
+
+
+def tally(storm: Storm, found: Findings, *, held: bool) -> Tally:
+    """What the summary tells; a call that was asked for twice at once was doubled, too."""
+    return Tally(
+        storm="waiting",
+        faults=storm.faults,
+        calls=found.outcome.calls,
+        once=found.outcome.ended_once,
+        lost=found.outcome.lost,
+        doubled=found.outcome.ended_twice + found.asked_twice,
+        recovery=max(found.resumed, default=None),
+        since="from Valkey's return to the provider's next call",
+        held=held,
+    )
 
 
 def drain(plan: Waiting, load: Load[Call], narrows: Narrows) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from celery import Celery
@@ -94,3 +95,49 @@ def test_a_beat_that_ends_late_does_not_take_the_lock_from_another(scheduler: Ma
 
     assert slow.tick() == AGAIN
     assert other.tick() != AGAIN
+
+
+def test_a_tick_that_the_broker_did_not_take_is_published_once_it_does(
+    scheduler: Made, state: Redis
+) -> None:
+    """The schedule's Redis stays, as with RabbitMQ; whoever has the lock by then, it is made once."""
+    state.hset("steady", "in the way", "")  # its broker refuses the message, and nothing else
+    slow, other = scheduler(), scheduler()
+    slow.tick()
+
+    state.delete("steady", BEAT_LOCK)
+    other.tick()
+    assert started(state) == 0
+    assert slow.tick() == AGAIN
+    slow.tick()
+
+    assert started(state) == 1
+
+
+def test_a_tick_that_is_due_again_is_not_made_up_for(scheduler: Made, state: Redis) -> None:
+    """A broker that was away for hours gets one message."""
+    state.hset("steady", "in the way", "")
+    beat = scheduler()
+    beat.tick()
+
+    beat._owed["hourly"].last_run_at = LONG_AGO  # hours go by
+    RedBeatSchedulerEntry.from_key(f"{BEAT_PREFIX}hourly", app=beat.app).reschedule(LONG_AGO)
+    state.delete("steady")
+    beat.tick()
+    beat.tick()
+
+    assert started(state) == 1
+
+
+def test_a_clock_that_was_ahead_does_not_hold_the_schedule_back(scheduler: Made, state: Redis) -> None:
+    """Ticks of a beat whose clock was a day ahead count as made now by the one that follows."""
+    beat = scheduler()
+    entry = RedBeatSchedulerEntry.from_key(f"{BEAT_PREFIX}hourly", app=beat.app)
+    entry.reschedule(entry.default_now() + timedelta(days=1))
+
+    beat.tick()
+
+    due = state.zscore(f"{BEAT_PREFIX}:schedule", f"{BEAT_PREFIX}hourly")
+    assert isinstance(due, float)
+    assert 3500.0 < due - time.time() <= 3600.0
+    assert started(state) == 0

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,9 +75,6 @@ def settled_on(url: str) -> Iterator[None]:
     Ground._point({f"NARROWS_{role}_URL": url for role in ROLES})
     yield
     Ground._point(before)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 @pytest.fixture
@@ -408,7 +404,7 @@ def test_a_server_that_forgot_its_scripts_notes_nothing_that_is_not_in(
 
 @pytest.mark.usefixtures("here")
 def test_memory_does_not_grow_with_the_batch(state: Redis, carried: GuardedTask) -> None:
-    """Two hundred thousand calls from a generator, in the space of a few hundred."""
+    """A hundred thousand calls from a generator, in the space of a few hundred: their ids alone take more."""
 
     def pages() -> int:
         gc.collect()
@@ -417,10 +413,10 @@ def test_memory_does_not_grow_with_the_batch(state: Redis, carried: GuardedTask)
     enqueue_many(carried, range(10_000))
     before = pages()
 
-    batch = enqueue_many(carried, (number for number in range(200_000)))
+    batch = enqueue_many(carried, (number for number in range(100_000)))
 
     grown = (pages() - before) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    assert batch.new == state.zcard(AT.parked) - 10_000 == 200_000
+    assert batch.new == state.zcard(AT.parked) - 10_000 == 100_000
     assert grown < 8, f"{grown:.1f} MiB"
 
 

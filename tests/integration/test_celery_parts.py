@@ -10,7 +10,7 @@ import pytest
 from celery import Celery, states
 from redis import Redis
 
-from worker.results import Results
+from worker.results import LOOK, Results
 
 
 @pytest.fixture
@@ -50,6 +50,19 @@ def test_a_success_costs_one_round_trip(app: Celery, state: Redis) -> None:
     looked_for_failure = "cmdstat_get" in state.info("commandstats")
 
     assert (looked_for_success, looked_for_failure) == (False, True)
+
+
+def test_who_waits_finds_a_result_of_which_no_news_came(app: Celery) -> None:
+    """A server that hangs, or was lost in a failover, tells nobody; what is stored is looked at again."""
+    told = {"status": states.SUCCESS, "result": 42, "traceback": None, "children": [], "task_id": "t1"}
+    key = app.backend.get_key_for_task("t1")
+    silently = threading.Timer(0.5, app.backend.client.set, (key, app.backend.encode(told)))
+    silently.start()
+
+    answer = app.AsyncResult("t1").get(timeout=LOOK + 10)
+    silently.join()
+
+    assert answer == 42
 
 
 def test_events_arrive_although_nothing_follows_them(app: Celery) -> None:

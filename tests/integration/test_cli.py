@@ -674,7 +674,7 @@ def test_up_says_where_everything_is_and_leaves_nothing_behind() -> None:
     running.send_signal(signal.SIGTERM)
     out, err = running.communicate(timeout=90)
 
-    assert set(where["addresses"]) == {"worker-1", "valkey"}
+    assert set(where["addresses"]) == {"worker-1", "exporter", "valkey"}
     assert (seen[0].breaker, mode) == ("closed", 0o600)
     assert (running.returncode, out, err) == (0, "", "")
     assert not secrets.exists()

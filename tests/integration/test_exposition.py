@@ -19,8 +19,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from worker.errors import ConfigurationError
+from worker.metrics.build import Build
 from worker.metrics.exposition import Check, Exposition
-from worker.metrics.metrics import Metrics, ProviderState
+from worker.metrics.metrics import Metrics
 from worker.metrics.server import MOST_CLIENTS
 
 Serve = Callable[..., Exposition]
@@ -50,9 +51,12 @@ def serve(metrics: Metrics) -> Iterator[Serve]:
         exposition.stop()
 
 
-def ask(url: str, *, method: str = "GET", accept: str = "") -> tuple[int, dict[str, str], bytes]:
+def ask(
+    url: str, *, method: str = "GET", accept: str = "", authorization: str = ""
+) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body."""
-    asked = urllib.request.Request(url, method=method, headers={"Accept": accept})  # noqa: S310 - our own server
+    headers = {"Accept": accept, "Authorization": authorization}
+    asked = urllib.request.Request(url, method=method, headers=headers)  # noqa: S310 - our own server
     try:
         with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310
             return answer.status, dict(answer.headers), answer.read()
@@ -68,8 +72,8 @@ def connected(exposition: Exposition) -> socket.socket:
 
 
 def test_metrics_can_be_parsed(serve: Serve, metrics: Metrics) -> None:
-    """As Prometheus does it, gauges included."""
-    metrics.watch(lambda: [ProviderState(provider="p", breaker_state=1)])
+    """As Prometheus does it, with what is no count."""
+    metrics.show(Build())
 
     status, headers, body = ask(serve().url + "/metrics")
 
@@ -77,7 +81,7 @@ def test_metrics_can_be_parsed(serve: Serve, metrics: Metrics) -> None:
     assert status == 200
     assert headers["Content-Type"].startswith("text/plain; version=")
     assert families["adapter_calls"].samples[0].value == 1
-    assert families["circuit_breaker_state"].samples[0].value == 1
+    assert families["narrows_build_info"].samples[0].value == 1
 
 
 def test_openmetrics_is_served_to_whoever_accepts_it(serve: Serve) -> None:
@@ -88,28 +92,46 @@ def test_openmetrics_is_served_to_whoever_accepts_it(serve: Serve) -> None:
     assert body.endswith(b"# EOF\n")
 
 
-def test_a_snapshot_that_fails_is_no_error_of_the_page(serve: Serve, metrics: Metrics) -> None:
-    """With Redis gone the counters are what an operator has left."""
-
-    def gone() -> Iterable[ProviderState]:
-        raise ConnectionError
-
-    metrics.watch(gone)
-
-    status, _, body = ask(serve().url + "/metrics")
-
-    assert status == 200
-    assert b"narrows_snapshot_errors_total 1.0" in body
-    assert b"adapter_calls_total{" in body
-    assert b"circuit_breaker_state" not in body
-
-
 def test_a_living_process_is_healthy_whatever_its_checks_say(serve: Serve) -> None:
     """Restarting every worker does not bring Redis back."""
     exposition = serve(ready=lambda: [Check(name="state", ok=False)])
 
     assert ask(exposition.url + "/healthz")[0::2] == (200, b'{"status": "ok"}\n')
     assert ask(exposition.url + "/readyz")[0] == 503
+
+
+def test_a_process_whose_part_is_silent_is_not_healthy_and_says_which(serve: Serve) -> None:
+    """What restarts it should not have to guess."""
+    status, _, body = ask(serve(silent=lambda: ["releaser"]).url + "/healthz")
+
+    assert (status, json.loads(body)) == (503, {"status": "hung", "silent": ["releaser"]})
+
+
+@pytest.mark.parametrize(
+    ("brought", "status"),
+    [
+        ("Bearer canary-token", 200),
+        ("bearer canary-token", 200),
+        ("", 401),
+        ("Bearer", 401),
+        ("Bearer canary-toke", 401),
+        ("Bearer canary-token1", 401),
+        ("Basic canary-token", 401),
+        ("canary-token", 401),
+        ("Bearer \u00e9\u00e9\u00e9", 401),
+    ],
+)
+def test_metrics_behind_a_token_are_for_those_who_bring_it(serve: Serve, brought: str, status: int) -> None:
+    """Whoever probes health needs none, and no answer repeats it."""
+    url = serve(token="canary-token").url
+
+    answer, headers, body = ask(url + "/metrics", authorization=brought)
+
+    assert answer == status
+    assert (headers.get("WWW-Authenticate") == "Bearer") == (status == 401)
+    assert (b"adapter_calls_total" in body) == (status == 200)
+    assert b"canary" not in body
+    assert [ask(url + path)[0] for path in ("/healthz", "/readyz")] == [200, 200]
 
 
 @pytest.mark.parametrize(("cache", "status", "word"), [(True, 200, "ready"), (False, 503, "not ready")])

@@ -19,7 +19,7 @@ from worker.concerns import Kind, all_concerns, concerns
 from worker.gate import Gate
 from worker.keys import keys
 from worker.limits import forget
-from worker.metrics.gauges import Gauges, ProviderState
+from worker.metrics.gauges import ProviderState, families
 from worker.record import Records
 from worker.snapshot import Standing, look, provider_states, standings, view
 
@@ -204,7 +204,7 @@ def test_the_gauges_get_what_the_snapshot_found(here: Deployment) -> None:
     here.records.park([("p1", "[]"), ("p2", "[]")], lane="batch")
     here.bury(letter("dead"))
 
-    states = provider_states(here.engine)
+    states = provider_states(look(here.engine))
 
     assert [state.provider for state in states].count(NAME) == 1
     (found,) = (state for state in states if state.provider == NAME)
@@ -215,6 +215,7 @@ def test_the_gauges_get_what_the_snapshot_found(here: Deployment) -> None:
         rate_factor=1.0,
         retry_budget_left=10,
         quota_remaining=15,
+        quota_limit=20,
         quota_exhaustion=found.quota_exhaustion,
         parked=2,
         waiting=1,
@@ -228,10 +229,10 @@ def test_messages_that_no_worker_could_take_are_counted_and_a_concern(here: Depl
     before = all_concerns(look(here.engine))
     here.engine.state.rpush("dlq:unroutable", "{}", "{}")
 
-    last = provider_states(here.engine)[-1]
+    last = provider_states(look(here.engine))[-1]
     shown = {
         (sample.name, sample.labels["provider"]): sample.value
-        for family in Gauges(lambda: [last]).collect()
+        for family in families([last])
         for sample in family.samples
         if sample.labels
     }
@@ -247,7 +248,7 @@ def test_a_state_redis_that_is_gone_is_an_error_and_not_a_row_of_zeros() -> None
     gone = Deployment(url="redis://127.0.0.1:1/0")
 
     with pytest.raises(RedisConnectionError):
-        provider_states(gone.engine)
+        look(gone.engine)
 
 
 def test_a_person_is_told_of_what_does_not_heal_by_itself(here: Deployment, clock: HeldClock) -> None:

@@ -49,6 +49,10 @@ class StandIns:
         """The same."""
         return self._made("beat", env)
 
+    def exporter(self, env: Mapping[str, str]) -> Program:
+        """The same."""
+        return self._made("exporter", env)
+
     def flower(self, env: Mapping[str, str]) -> Program:
         """The same."""
         return self._made("flower", env)
@@ -87,8 +91,9 @@ def page(address: str) -> list[str]:
 
 def test_a_stack_runs_everything_on_a_server_of_its_own() -> None:
     """And is ready when it says so; nothing of it is left afterwards."""
-    with Stack(workers=2, flower=True, programs=StandIns()) as stack:
-        assert set(stack.addresses) == {"worker-1", "worker-2", "beat", "flower", "valkey"}
+    with Stack(workers=2, exporter=True, flower=True, programs=StandIns()) as stack:
+        parts = {"worker-1", "worker-2", "beat", "exporter", "flower", "valkey"}
+        assert set(stack.addresses) == parts
         pid, pool, state = page(stack.addresses["worker-2"])
         assert state == stack.environment["NARROWS_STATE_URL"]
         with Redis.from_url(state) as client:

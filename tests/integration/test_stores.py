@@ -8,6 +8,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from config.settings import Settings
 from worker.errors import EnqueueFailed
 from worker.record import Records
 from worker.stack.embedded import EmbeddedValkey
@@ -75,6 +76,17 @@ def test_a_caller_hears_that_nothing_was_enqueued_only_when_it_is_so() -> None:
 
     with pytest.raises(EnqueueFailed, match="nothing was enqueued"):
         Records(client, Line(client), "acme").write("t2", "[]")
+
+
+def test_a_primary_behind_sentinels_is_asked_with_the_password_that_the_address_encodes() -> None:
+    """As Celery's broker and results are, and a server that is named itself."""
+    url = "sentinel://ada:p%40%2Fss@127.0.0.1:1/3"
+    chosen = Settings.load({"NARROWS_STATE_URL": url, "NARROWS_SENTINEL__PRIMARY": "harbour"})
+
+    client = connect(url, chosen)
+
+    known = client.connection_pool.connection_kwargs
+    assert (known["username"], known["password"], known["db"]) == ("ada", "p@/ss", 3)
 
 
 class _Cut:

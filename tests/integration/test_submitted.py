@@ -24,11 +24,12 @@ from worker.concerns import concerns
 from worker.doctor import examine
 from worker.engine import engine
 from worker.keys import keys
-from worker.metrics.gauges import Gauges
+from worker.metrics.fleet import FleetGauges
 from worker.record import Records
-from worker.snapshot import provider_states, standings
+from worker.snapshot import look, provider_states, standings
 from worker.stack.embedded import EmbeddedValkey
 from worker.submitted import Submitted
+from worker.survey import Surveyor
 
 MINUTE, HOUR = 60_000, 3_600_000
 
@@ -56,7 +57,7 @@ def submitted(here: Quay) -> Submitted:
 def shown(here: Quay) -> dict[str, float]:
     """The gauges of this provider, by their names and the state."""
     registry = CollectorRegistry()
-    registry.register(Gauges(lambda: provider_states(here.engine)))
+    registry.register(FleetGauges(Surveyor(here.engine, here.app).survey))
     lines = generate_latest(registry).decode().splitlines()
     of_it = [line.partition(" ") for line in lines if f'provider="{QUAY.name}"' in line]
     return {name.replace(f'provider="{QUAY.name}"', ""): float(value) for name, _, value in of_it}
@@ -82,7 +83,7 @@ def test_every_state_has_a_gauge_from_the_first_scrape_on(here: Quay) -> None:
 
 def test_a_provider_that_takes_no_submissions_has_no_such_gauge(here: Quay) -> None:
     """Zero would be a statement."""
-    (state,) = (each for each in provider_states(here.engine) if each.provider == NAME)
+    (state,) = (each for each in provider_states(look(here.engine)) if each.provider == NAME)
 
     assert (state.submissions, state.in_doubt, state.poller_lag) == ({}, None, None)
 

@@ -13,7 +13,7 @@ from tests.integration.deployment import Deployment
 from worker.cli.notes import notes_on
 from worker.errors import StateUnavailable
 from worker.keys import keys
-from worker.snapshot import provider_states, standings
+from worker.snapshot import look, provider_states, standings
 from worker.stores import connect
 from worker.suppressed import Suppressed
 
@@ -166,7 +166,7 @@ def test_an_unknown_provider_and_a_server_that_is_gone_have_their_exit_codes(her
 
 def test_status_and_metrics_count_them(here: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
     """Of providers to which something is submitted."""
-    states = {each.provider: each.suppressed for each in provider_states(here.engine)}
+    states = {each.provider: each.suppressed for each in provider_states(look(here.engine))}
     assert (states["twilio"], states["sendgrid"], states["nyc_open_data"]) == (1, 0, None)
     (twilio,) = standings(here.engine, ["twilio"])
     assert list(notes_on(twilio)) == ["recipients that are not written to any more: 1"]

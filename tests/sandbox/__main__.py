@@ -20,6 +20,7 @@ from tests.sandbox.soda import load_recorded
 def main() -> None:
     """Serve as the command line says."""
     parser = argparse.ArgumentParser(prog="python -m tests.sandbox", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="listen there; a container names itself")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--data", type=Path, help="serve the rows recorded in this folder of contracts")
     parser.add_argument("--token", action="append", help=f"an app token that is known (default: {TOKEN})")
@@ -27,7 +28,7 @@ def main() -> None:
     given = parser.parse_args()
     rows = load_recorded(given.data) if given.data else None
     tokens = given.token or (TOKEN,)
-    sandbox = Sandbox(rows, port=given.port, tokens=tokens, seed=given.seed)
+    sandbox = Sandbox(rows, host=given.host, port=given.port, tokens=tokens, seed=given.seed)
     asyncio.run(_serve(sandbox, tokens[0]))
 
 

@@ -35,12 +35,13 @@ TOKEN = "sandbox-token"
 
 
 class Sandbox:
-    """Every provider on one loopback port.
+    """Every provider on one port, of loopback unless told otherwise.
 
     A provider is mounted under its name: ``sandbox.base_url("nyc_open_data")``.
 
     Args:
         rows: NYC Open Data's rows by dataset id; ``generated_rows`` unless given.
+        host: The one address that it listens on; a name is looked up once.
         players: More providers, or others under a known name.
         tokens: App tokens that NYC Open Data knows, and keys that NYC 311 does.
         today: The day at which generated 311 rows end; the machine's unless given.
@@ -65,6 +66,7 @@ class Sandbox:
         self,
         rows: Rows | None = None,
         *,
+        host: str = "127.0.0.1",
         port: int = 0,
         players: Iterable[Player] = (),
         tokens: Iterable[str] = (TOKEN,),
@@ -105,7 +107,7 @@ class Sandbox:
         cast = {each.name: each for each in everyone}
         self.control = Control(cast, seed=seed)
         self._stage = Stage(cast.values(), self.control)
-        self._port = port
+        self._host, self._port = host, port
         self._wires: set[Wire] = set()
         self._ready = threading.Event()
         self._failure: BaseException | None = None
@@ -115,8 +117,8 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """``http://127.0.0.1:PORT``."""
-        return f"http://127.0.0.1:{self._port}"
+        """``http://HOST:PORT``."""
+        return f"http://{self._host}:{self._port}"
 
     @property
     def elsewhere(self) -> str:
@@ -174,7 +176,7 @@ class Sandbox:
             await asyncio.gather(*(wire.ended() for wire in list(self._wires)))
 
     async def _listen(self) -> list[asyncio.Server]:
-        home = await listen(self._stage.serve, self._wires, ("127.0.0.1", self._port))
+        home = await listen(self._stage.serve, self._wires, (self._host, self._port))
         self._stage.home = home.sockets[0].getsockname()[:2]
         self._port = self._stage.home[1]
         try:

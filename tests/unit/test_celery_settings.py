@@ -52,11 +52,25 @@ def test_kombu_knows_every_transport_option() -> None:
 
 def test_redbeat_reads_its_settings() -> None:
     """With a lock that a standby takes over in seconds, and keys among ours."""
-    config = RedBeatConfig(application(STATE_URL="redis://:pw@127.0.0.1:1/3"))
+    app = application(STATE_URL="redis://u:p%40@127.0.0.1:1/3")
+    config = RedBeatConfig(app)
+    connected = get_redis(app).connection_pool.connection_kwargs
 
-    assert config.redis_url == "redis://:pw@127.0.0.1:1/3"
+    expected = {"host": "127.0.0.1", "port": 1, "db": 3, "username": "u", "password": "p@"}
+    assert {name: connected[name] for name in expected} == expected
     assert config.lock_timeout == 15
     assert config.lock_key == "narrows:{upkeep}:beat:lock"
+
+
+@pytest.mark.parametrize("where", ["redis://canary:sesame@h:1/0", "sentinel://canary:sesame@h:1/0"])
+def test_who_inspects_a_worker_reads_no_password_of_redis(where: str) -> None:
+    """Celery answers ``inspect conf`` and ``report`` with this table; Flower shows it to its readers."""
+    app = application(BROKER_URL=where, RESULT_URL=where, STATE_URL=where, SENTINEL__PASSWORD="sesame")
+
+    shown = repr(app.conf.table(with_defaults=True))
+
+    assert "redbeat_redis_url" in shown
+    assert "sesame" not in shown
 
 
 def test_nothing_but_json_is_ever_read() -> None:
@@ -132,7 +146,7 @@ def test_sentinel_addresses_reach_broker_results_and_beat() -> None:
 
     for options in (app.conf.broker_transport_options, app.conf.result_backend_transport_options):
         assert options["master_name"] == "main"
-        assert options["sentinel_kwargs"] == {"password": "s"}
+        assert options["sentinel_kwargs"] == {"password": "s", "socket_timeout": 3.0}
     assert type(app.backend).__name__ == "SentinelBackend"
     pool = get_redis(app).connection_pool
     assert pool.service_name == "main"

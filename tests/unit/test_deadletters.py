@@ -14,6 +14,7 @@ from worker.errors import ArgumentsInvalid, ProviderUnavailable, RequestInvalid,
 FIELDS = [
     *("id", "task", "args", "kwargs", "provider", "operation", "code", "status", "error", "trace_id"),
     *("payload_excerpt", "attempts", "replays", "first_failed_at", "failed_at", "retryable"),
+    *("request_id", "user_id"),
 ]
 
 

@@ -7,29 +7,30 @@ import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 import pytest
-import typer
 from prometheus_client import CollectorRegistry
+from ruamel.yaml import YAML
 
 from config import environment
 from config.settings import ProviderSettings, Settings
-from worker.cli.root import root
-from worker.metrics.gauges import Gauges, ProviderState
+from tests.command_lines import misused, targets
+from tests.documented import DOCUMENTS, ROOT
+from worker.metrics.build import Build
+from worker.metrics.fleet import FleetGauges, Survey
+from worker.metrics.gauges import ProviderState
 from worker.metrics.metrics import Metrics
 from worker.overrides import overridden
 from worker.provider import Provider
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 LIFECYCLE = (ROOT / "docs" / "call_lifecycle.md").read_text(encoding="utf-8")
 WAITING = (ROOT / "docs" / "waiting.md").read_text(encoding="utf-8")
 EXPECTED = {
     "README.md",
     "CHANGELOG.md",
+    "SECURITY.md",
     "why.md",
     "call_lifecycle.md",
     "operations.md",
@@ -44,7 +45,8 @@ SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 METRIC = re.compile(r"`(\w+)(?:\{[\w,]+\})?`")
 IN_EXPRESSION = re.compile(r"\b([a-z]+(?:_[a-z]+)+)\b(?=[{)\[ ])(?! \()")
-FUNCTIONS = {"histogram_quantile"}
+PROMETHEUS = {"scrape_samples_scraped"}
+"""Metrics that it makes itself."""
 
 
 def test_every_document_is_looked_at() -> None:
@@ -76,13 +78,9 @@ def test_every_narrows_command_is_one(path: Path) -> None:
 @document
 def test_every_make_target_is_one(path: Path) -> None:
     """And each is told in the Makefile's own help."""
-    targets = set(
-        re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    )
-
     named = {word for line in commands(path, "make") for word in line.split()[1:2]}
 
-    assert named <= targets
+    assert named <= targets()
 
 
 @document
@@ -138,18 +136,19 @@ def test_every_metric_is_told_and_every_metric_told_is_one() -> None:
 
 def test_every_alert_asks_for_metrics_that_exist() -> None:
     """An expression with a misspelt name never fires."""
-    expressions = [span for row in table(OPERATIONS, "alert") for span in SPAN.findall(row[1]) if "(" in span]
+    rules = YAML(typ="safe", pure=True).load(ROOT / "config" / "prometheus" / "rules.yml")
+    expressions = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
     asked = {name for expression in expressions for name in IN_EXPRESSION.findall(expression)}
 
-    assert len(expressions) >= 5
-    assert asked - FUNCTIONS <= metrics()
+    assert len(asked) >= 20
+    assert asked - PROMETHEUS <= metrics()
 
 
 def test_every_log_line_is_written_somewhere() -> None:
     """As a constant phrase of ours."""
     code = "".join(
         path.read_text(encoding="utf-8")
-        for part in ("worker", "tasks")
+        for part in ("config", "worker", "tasks")
         for path in (ROOT / part).rglob("*.py")
     )
     phrases = {phrase for row in table(OPERATIONS, "message") for phrase in SPAN.findall(row[0])}
@@ -227,43 +226,15 @@ def commands(path: Path, program: str) -> Iterator[str]:
             yield f"{program} {found[1].partition(';')[0].strip()}"
 
 
-def misused(line: str) -> str:
-    """What is wrong with a ``narrows`` command line; nothing when it is right."""
-    command: Any = typer.main.get_command(root)  # Any: some versions of typer bring a click of their own
-    words = line.split()[1:]
-    while inner := getattr(command, "commands", None):
-        word = words.pop(0) if words else ""
-        if word not in inner:
-            return f"{line}: there is no {word!r}"
-        command = inner[word]
-    options = {
-        name: each for each in command.params if each.param_type_name == "option" for name in each.opts
-    }
-    places = sum(each.param_type_name == "argument" for each in command.params)
-    return _misfit(line, words, options, places)
-
-
-def _misfit(line: str, words: list[str], options: dict[str, Any], places: int) -> str:
-    """What does not fit; arguments may be left out where a command is only named."""
-    given, left = 0, iter(words)
-    for word in left:
-        if not word.startswith("-"):
-            given += 1
-        elif word not in options and word not in {"--help", "-h"}:
-            return f"{line}: no option {word}"
-        elif word in options and not options[word].is_flag and next(left, None) is None:
-            return f"{line}: {word} without its value"
-    return f"{line}: too many arguments" if given > places else ""
-
-
 def metrics() -> set[str]:
-    """The names on a worker's ``/metrics``."""
+    """The names on the ``/metrics`` of a worker and of the exporter."""
     registry = CollectorRegistry()
     Metrics(registry)
     known = ProviderState(
         provider="p", breaker_state=0, tokens=1.0, quota_remaining=1, submissions={"s": 1}, poller_lag=0.0
     )
-    families = [*registry.collect(), *Gauges(lambda: [known]).collect()]
+    gauges = FleetGauges(lambda: Survey(providers=(known,)))
+    families = [*registry.collect(), *Build().collect(), *gauges.collect()]
     names = {f"{each.name}_total" if each.type == "counter" else each.name for each in families}
     parts = {
         f"{each.name}_{end}"

@@ -45,12 +45,29 @@ def test_what_was_chosen_stays() -> None:
 
 
 def test_a_login_elsewhere_is_an_account_too() -> None:
-    """OAuth names who may come in by a pattern of addresses."""
-    chosen = options(auth=r".+@example\.org")
+    """OAuth names who may come in by a pattern of addresses; compose hands over an empty account beside it."""
+    for given in ({}, {"basic_auth": [""]}):
+        chosen = options(auth=r".+@example\.org", **given)
+
+        closed(chosen, "", env={})
+
+        assert list(chosen.basic_auth) == []
+
+
+def test_an_empty_account_beside_another_lets_nobody_in() -> None:
+    """A comma too many; Flower would take ``Authorization: Basic !`` for the empty one."""
+    chosen = options(basic_auth=["ada:pw", ""])
 
     closed(chosen, "", env={})
 
-    assert chosen.basic_auth is None or list(chosen.basic_auth) == []
+    assert chosen.basic_auth == ["ada:pw"]
+
+
+@pytest.mark.parametrize("account", [":", "ada", "ada:", ":pw"])
+def test_half_an_account_is_refused(account: str) -> None:
+    """Anybody would guess it, or nobody could say it."""
+    with pytest.raises(SystemExit, match="user:password"):
+        closed(options(), account, env={})
 
 
 def test_an_account_that_nobody_could_prove_is_refused() -> None:

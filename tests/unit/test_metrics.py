@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from worker.errors import ConfigurationError
 from worker.metrics import files
-from worker.metrics.metrics import Metrics, ProviderState
+from worker.metrics.build import Build
+from worker.metrics.fleet import FleetGauges, Survey
+from worker.metrics.gauges import ProviderState
+from worker.metrics.metrics import Metrics, rendered
 
 Sample = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -28,9 +30,14 @@ STATE = ProviderState(
     credentials_set_aside=1,
     retry_budget_left=6,
     quota_remaining=7,
+    quota_limit=20,
     quota_exhaustion=90.0,
     parked=3,
     waiting=2,
+    queued=6,
+    running=5,
+    oldest_queued=1.5,
+    slots=16,
     oldest_parked=4.5,
     dlq_depth=4,
     submissions={"queued": 2, "accepted": 9},
@@ -40,7 +47,18 @@ STATE = ProviderState(
 
 def samples(metrics: Metrics) -> dict[Sample, float]:
     """Everything on the page, by name and labels."""
-    text = metrics.page()[1].decode()
+    return parsed(metrics.page()[1].decode())
+
+
+def surveyed(survey: Survey) -> dict[Sample, float]:
+    """The same of an exporter's page."""
+    registry = CollectorRegistry()
+    registry.register(FleetGauges(lambda: survey))
+    return parsed(rendered(registry)[1].decode())
+
+
+def parsed(text: str) -> dict[Sample, float]:
+    """As Prometheus reads it."""
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in parse(text)
@@ -100,62 +118,89 @@ def test_latency_falls_into_buckets() -> None:
     assert shown(metrics, "adapter_latency_seconds_sum", **at) == pytest.approx(329.204)
 
 
-def test_the_fleet_s_state_is_read_at_each_scrape() -> None:
-    """Nothing is asked before, and what is gone from Redis is gone from the page."""
-    metrics, answers = Metrics(), [iter([STATE]), iter(())]
-    metrics.watch(lambda: answers.pop(0))
-    assert len(answers) == 2
-
-    first, second = samples(metrics), samples(metrics)
+def test_the_fleet_s_state_is_shown_under_its_names() -> None:
+    """Exactly the gauges of DESIGN §3 and those that alerts divide by, with exactly their labels."""
+    shown = surveyed(
+        Survey(
+            providers=(STATE,),
+            beats=True,
+            memory=300,
+            memory_limit=900,
+            queues={"p": 8, "upkeep": 0},
+            cache=True,
+            errors=2,
+        )
+    )
 
     p = (("provider", "p"),)
-    assert first == {
+    assert shown == {
         ("circuit_breaker_state", p): 2,
         ("rate_limit_tokens_available", p): 1.5,
         ("rate_limit_factor", p): 0.5,
         ("credentials_set_aside", p): 1,
         ("retry_budget_left", p): 6,
         ("quota_remaining", p): 7,
+        ("quota_limit", p): 20,
         ("quota_exhaustion_seconds", p): 90,
         ("parked_calls", p): 3,
         ("waiting_calls", p): 2,
+        ("queued_calls", p): 6,
+        ("running_calls", p): 5,
+        ("oldest_queued_seconds", p): 1.5,
+        ("worker_slots", p): 16,
         ("oldest_parked_seconds", p): 4.5,
         ("dlq_depth", p): 4,
         ("submissions", (*p, ("state", "queued"))): 2,
         ("submissions", (*p, ("state", "accepted"))): 9,
         ("poller_lag_seconds", p): 0.5,
-        ("narrows_snapshot_errors_total", ()): 0,
+        ("queue_depth", (("queue", "p"),)): 8,
+        ("queue_depth", (("queue", "upkeep"),)): 0,
+        ("narrows_state_up", ()): 1,
+        ("narrows_broker_up", ()): 1,
+        ("narrows_cache_up", ()): 1,
+        ("narrows_beat_up", ()): 1,
+        ("narrows_state_memory_bytes", ()): 300,
+        ("narrows_state_memory_limit_bytes", ()): 900,
+        ("narrows_snapshot_errors_total", ()): 2,
     }
-    assert second == {("narrows_snapshot_errors_total", ()): 0}
+
+
+def test_a_server_that_did_not_answer_leaves_its_part_out_and_says_so() -> None:
+    """A row of zeros would look as if there were nothing to do."""
+    assert surveyed(Survey(errors=1)) == {
+        ("narrows_state_up", ()): 0,
+        ("narrows_broker_up", ()): 0,
+        ("narrows_cache_up", ()): 0,
+        ("narrows_snapshot_errors_total", ()): 1,
+    }
 
 
 def test_a_number_that_nobody_knows_is_absent() -> None:
     """A provider without a quota has not spent it."""
-    metrics = Metrics()
-    metrics.watch(lambda: [ProviderState(provider="p", breaker_state=0)])
-
-    names = {name for name, _ in samples(metrics)}
+    names = {name for name, _ in surveyed(Survey(providers=(ProviderState(provider="p", breaker_state=0),)))}
 
     assert "circuit_breaker_state" in names
-    assert names.isdisjoint({"quota_remaining", "rate_limit_tokens_available", "poller_lag_seconds"})
-
-
-def test_a_state_that_cannot_be_read_leaves_the_counters() -> None:
-    """Half-read state is not shown either: it would look as if providers had vanished."""
-    metrics = Metrics()
-    metrics.retried("p")
-
-    def breaks() -> Iterable[ProviderState]:
-        yield STATE
-        raise ConnectionError
-
-    metrics.watch(breaks)
-
-    for errors in (1, 2):
-        assert samples(metrics) == {
-            ("retries_total", (("provider", "p"),)): 1,
-            ("narrows_snapshot_errors_total", ()): errors,
+    assert names.isdisjoint(
+        {
+            "quota_remaining",
+            "quota_limit",
+            "rate_limit_tokens_available",
+            "worker_slots",
+            "poller_lag_seconds",
         }
+    )
+
+
+def test_a_worker_says_which_build_it_is() -> None:
+    """While a deploy goes round, dashboards count by it."""
+    metrics = Metrics()
+    metrics.show(Build())
+
+    ((name, labels),) = (key for key, value in samples(metrics).items() if value == 1)
+
+    assert name == "narrows_build_info"
+    assert [label for label, _ in labels] == ["celery", "python", "version"]
+    assert all(value[0].isdigit() for _, value in labels)
 
 
 def test_whoever_asks_for_openmetrics_gets_it() -> None:
@@ -217,9 +262,10 @@ from pathlib import Path
 from worker.metrics import files
 folder = Path(sys.argv[1])
 files.prepare_multiprocess(folder)
-from worker.metrics.metrics import Metrics, ProviderState
+from worker.metrics.metrics import Metrics
+from worker.metrics.build import Build
 metrics = Metrics()
-metrics.watch(lambda: [ProviderState(provider="p", breaker_state=1, tokens=0.5)])
+metrics.show(Build())
 metrics.retried("p")
 
 def child(times):
@@ -237,7 +283,7 @@ def found():
 
 
 def test_children_s_counts_are_added_up_and_outlive_them(tmp_path: Path) -> None:
-    """Forty children die; the sums stay, the files do not, and the gauges are the parent's alone."""
+    """Forty children die; the sums stay, the files do not, and what is no count is the parent's alone."""
     text = run(PREFORK + """
 for round in range(3):
     for _ in range(10):
@@ -263,8 +309,8 @@ print(metrics.page()[1].decode())
     assert found["adapter_latency_seconds_count", None] == 70
     assert found["adapter_latency_seconds_sum", None] == pytest.approx(14.0)
     assert found["retries_total", None] == 1
-    assert found["circuit_breaker_state", None] == 1
-    assert len(re.findall("^circuit_breaker_state{", page, re.MULTILINE)) == 1
+    assert found["narrows_build_info", None] == 1
+    assert len(re.findall("^narrows_build_info{", page, re.MULTILINE)) == 1
 
 
 def test_a_living_child_s_counts_are_shown_and_its_files_left(tmp_path: Path) -> None:

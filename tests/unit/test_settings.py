@@ -321,6 +321,8 @@ def test_production_does_not_start_on_the_defaults() -> None:
         ({"NARROWS_PROVIDERS__SPOTIFY__TOKEN_URL": "http://x"}, "tokens over https"),
         ({"NARROWS_FLOWER_ENABLED": "true"}, "NARROWS_FLOWER_BASIC_AUTH"),
         ({"NARROWS_FLOWER_ENABLED": "true", "NARROWS_FLOWER_BASIC_AUTH": SECRET}, "user:password"),
+        ({"NARROWS_METRICS_HOST": "0.0.0.0"}, "NARROWS_METRICS_TOKEN"),  # noqa: S104 - refused
+        ({"NARROWS_EXPORTER_HOST": "metrics.internal"}, "NARROWS_EXPORTER_HOST"),
     ],
 )
 def test_production_refuses_what_is_unsafe(unsafe: dict[str, str], word: str) -> None:
@@ -328,6 +330,31 @@ def test_production_refuses_what_is_unsafe(unsafe: dict[str, str], word: str) ->
     (line,) = problems({**SAFE, **unsafe})
 
     assert word in line
+
+
+@pytest.mark.parametrize(
+    "guard",
+    [
+        {"NARROWS_METRICS_TOKEN": SECRET},
+        {"NARROWS_METRICS_OPEN": "true"},
+        {"NARROWS_METRICS_HOST": "::1", "NARROWS_EXPORTER_HOST": "localhost"},
+    ],
+)
+def test_production_shows_metrics_beyond_this_machine_only_behind_a_token_or_on_purpose(
+    guard: dict[str, str],
+) -> None:
+    """A network that is trusted is somebody's decision."""
+    everywhere = {"NARROWS_METRICS_HOST": "0.0.0.0", "NARROWS_EXPORTER_HOST": "::"}  # noqa: S104 - guarded
+
+    assert Settings.load({**SAFE, **everywhere, **guard}).in_production
+
+
+@pytest.mark.parametrize("token", [f"{SECRET} two", f"{SECRET}\r\nX: y", "é" + SECRET])
+def test_a_token_that_no_header_can_hold_is_refused(token: str) -> None:
+    """Nobody could ever bring it."""
+    (line,) = problems({"NARROWS_METRICS_TOKEN": token})
+
+    assert line.startswith("NARROWS_METRICS_TOKEN: ")
 
 
 def test_a_socket_file_needs_no_password_in_production() -> None:

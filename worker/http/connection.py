@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -29,15 +30,17 @@ class Exchange:
         fresh: Take no pooled connection.
         connected: A connection was made for this call, so it cannot be a stale one.
         sent: Bytes of the request may have left.
+        peer: The address that its socket is connected to; "" before.
     """
 
-    __slots__ = ("connected", "deadline", "fresh", "sent")
+    __slots__ = ("connected", "deadline", "fresh", "peer", "sent")
 
     def __init__(self, deadline: Deadline, *, fresh: bool) -> None:
         self.deadline = deadline
         self.fresh = fresh
         self.connected = False
         self.sent = False
+        self.peer = ""
 
 
 class _Current(threading.local):
@@ -51,6 +54,7 @@ class GuardedHTTPConnection(HTTPConnection):
     """A plain connection, shut down when its call's time is up."""
 
     deadline: Deadline | None = None
+    _peer = ""
     _lifeline: socket.socket | None = None
 
     @property
@@ -74,6 +78,7 @@ class GuardedHTTPConnection(HTTPConnection):
         """Send a request within the deadline of the call that took this connection from its pool."""
         if self.sock is not None and not CURRENT.exchange.connected:
             CURRENT.exchange.deadline.guard(self, self.sock)
+            CURRENT.exchange.peer = self._peer
         super().request(*args, **kwargs)
 
     def send(self, data: Any) -> None:
@@ -101,6 +106,8 @@ class GuardedHTTPConnection(HTTPConnection):
         # TLS takes the descriptor away from this object before it shakes hands; a copy reaches the
         # same connection until that is done.
         self._lifeline = sock.dup()
+        with suppress(OSError):  # it may have hung up already
+            self._peer = CURRENT.exchange.peer = str(sock.getpeername()[0])
         deadline.guard(self, self._lifeline)
         return sock
 

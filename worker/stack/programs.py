@@ -1,4 +1,4 @@
-"""What a stack runs: workers, beat and Flower, as commands with an environment."""
+"""What a stack runs: workers, beat, exporter and Flower, as commands with an environment."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from worker.stack.embedded import HOST, free_port
 
 __all__ = ["CeleryPrograms", "Programs"]
 
+_NARROWS = (sys.executable, "-c", "from worker.cli import main; main()")
 _CELERY = (sys.executable, "-m", "celery", "--app", "worker")
 
 
@@ -23,6 +24,9 @@ class Programs(Protocol):
 
     def beat(self, env: Mapping[str, str]) -> Program:
         """The clock."""
+
+    def exporter(self, env: Mapping[str, str]) -> Program:
+        """The page that shows the fleet's state to Prometheus."""
 
     def flower(self, env: Mapping[str, str]) -> Program:
         """The page that shows tasks."""
@@ -36,6 +40,7 @@ class CeleryPrograms:
 
     Args:
         flower_port: Where Flower is when nobody else is there; 0 takes any port.
+        exporter_port: The same of the exporter.
 
     Attributes:
         flower_auth: ``user:password``, made here when none is given.
@@ -49,9 +54,10 @@ class CeleryPrograms:
         log_level: str = "INFO",
         flower_auth: str | None = None,
         flower_port: int = 5555,
+        exporter_port: int = 9809,
     ) -> None:
         self.flower_auth = flower_auth or f"narrows:{secrets.token_urlsafe(12)}"
-        self._flower_port = flower_port
+        self._flower_port, self._exporter_port = flower_port, exporter_port
         self._concurrency = concurrency
         self._pool = pool
         self._log_level = log_level
@@ -84,16 +90,27 @@ class CeleryPrograms:
         command = (*_CELERY, "beat", f"--loglevel={self._log_level}", "--pidfile=")
         return Program(name="beat", command=command, env=dict(env))
 
+    def exporter(self, env: Mapping[str, str]) -> Program:
+        """The exporter, on loopback."""
+        port = free_port(preferred=self._exporter_port)
+        address = f"http://{HOST}:{port}"
+        own = {"NARROWS_EXPORTER_HOST": HOST, "NARROWS_EXPORTER_PORT": str(port)}
+        return Program(
+            name="exporter",
+            command=(*_NARROWS, "exporter"),
+            env={**env, **own},
+            ready=lambda: answers(f"{address}/readyz"),
+            address=address,
+        )
+
     def flower(self, env: Mapping[str, str]) -> Program:
-        """Flower, bounded in memory and behind a password."""
+        """Flower, behind a password; :mod:`worker.flower` closes and bounds it."""
         port = free_port(preferred=self._flower_port)
         command = (
             *_CELERY,
             "flower",
             f"--address={HOST}",
             f"--port={port}",
-            "--max_tasks=5000",
-            "--purge_offline_workers=60",
         )
         address = f"http://{HOST}:{port}"
         return Program(

@@ -17,6 +17,9 @@ OLDEST = {"Redis": (6, 2), "Valkey": (7, 2)}
 
 PINGS = 5
 
+_GUARDS = ("min_slaves_good_slaves", "min_replicas_good_replicas")
+"""Told only where ``min-replicas-to-write`` is set."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisServer:
@@ -28,7 +31,10 @@ class RedisServer:
         policy: What it does when it is full: ``noeviction``, ``allkeys-lru``, …
         writable: A primary; a replica refuses writes.
         appends: Every write goes to disk.
+        appended: The last such write succeeded.
         limit: Bytes that it may use; 0 is no limit.
+        replicas: How many follow it.
+        needs_replica: It takes no write when none follows closely (``min-replicas-to-write``).
     """
 
     product: str
@@ -39,6 +45,9 @@ class RedisServer:
     appends: bool
     used: int
     limit: int
+    appended: bool = True
+    replicas: int = 0
+    needs_replica: bool = False
 
     @property
     def is_old(self) -> bool:
@@ -66,6 +75,9 @@ def examined(redis: Redis) -> RedisServer:
         appends=bool(info.get("aof_enabled")),
         used=int(info.get("used_memory", 0)),
         limit=int(info.get("maxmemory", 0)),
+        appended=info.get("aof_last_write_status", "ok") == "ok",
+        replicas=int(info.get("connected_slaves", 0)),
+        needs_replica=any(name in info for name in _GUARDS),
     )
 
 

@@ -1,4 +1,4 @@
-"""The whole of Narrows on one machine, under one supervisor: Valkey, workers, beat, Flower.
+"""The whole of Narrows on one machine, under one supervisor: Valkey, workers, beat, exporter, Flower.
 
 ``narrows up`` and ``narrows demo`` run it, and so do the acceptance tests. Whatever exits is started
 again; whatever the stack started ends with it, even when it is itself killed.
@@ -33,7 +33,7 @@ _LOOK_EVERY = 0.1
 
 
 class Stack:
-    """Valkey (unless *env* names a server), *workers*, beat and Flower; ``with Stack() as stack:``.
+    """Valkey (unless *env* names a server), *workers* and what is asked for; ``with Stack() as stack:``.
 
     Args:
         env: ``NARROWS_…`` for the children, over this process's own.
@@ -47,6 +47,7 @@ class Stack:
         *,
         workers: int = 2,
         beat: bool = True,
+        exporter: bool = False,
         flower: bool = False,
         env: Mapping[str, str] | None = None,
         appendfsync: Literal["everysec", "always"] = "everysec",
@@ -54,7 +55,7 @@ class Stack:
         ready_within: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._counts = (workers, beat, flower)
+        self._counts = (workers, beat, exporter, flower)
         self._given = {name: value for name, value in (env or {}).items() if value}
         self._programs: Programs = programs or CeleryPrograms()
         self._ready_within = ready_within
@@ -129,11 +130,13 @@ class Stack:
             if not {"NARROWS_STATE_URL", "NARROWS_STATE_URL_FILE"} & {*_set_here(), *self._given}:
                 self.valkey = EmbeddedValkey(appendfsync=self._appendfsync, lifeline=self._lifeline)
                 self.valkey.start()
-            workers, beat, flower = self._counts
+            workers, beat, exporter, flower = self._counts
             for number in range(1, workers + 1):
                 self._add(self._programs.worker(number, self.environment))
             if beat:
                 self._add(self._programs.beat(self.environment))
+            if exporter:
+                self._add(self._programs.exporter(self.environment))
             self._supervisor = threading.Thread(target=self._supervise, name="narrows-stack", daemon=True)
             self._supervisor.start()
             self.wait_ready()

@@ -1,0 +1,1 @@
+"""``make audit``: secrets among the files, known flaws among the packages."""
