@@ -5,6 +5,8 @@
 SHELL := /bin/sh
 PATH  ?= /usr/local/bin:/usr/bin:/bin
 export PATH
+# Else each of the hundreds of processes that tests start would compile our code anew.
+unexport PYTHONDONTWRITEBYTECODE
 .SUFFIXES:
 
 VENV  := .venv
@@ -96,7 +98,7 @@ bench: $(STAMP) ## Measure side by side and write bench/latest.json
 	@$(BIN)/python -m bench
 
 # What a short run leaves out.
-FURTHER := $(if $(filter short,$(CHAOS)),,$(addprefix tests/acceptance/test_,fault_points.py importing.py sentinel.py))
+FURTHER := $(if $(filter short,$(CHAOS)),,$(addprefix tests/acceptance/test_,fault_points.py importing.py rolling_deploy.py sentinel.py soft_shutdown.py))
 
 .PHONY: chaos
 chaos: $(STAMP) ## Kill workers and Valkey while calls run, wait and submit (CHAOS=short for two minutes)

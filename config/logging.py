@@ -70,6 +70,8 @@ def setup_logging(
     logging.captureWarnings(capture=True)
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
+    if sys.unraisablehook is sys.__unraisablehook__:  # another one is somebody's, pytest's for instance
+        sys.unraisablehook = _ignored
 
 
 class _Safe(logging.Handler):
@@ -174,3 +176,10 @@ def _uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
     if error is not None and not isinstance(error, SystemExit):
         found = (type(error), error, args.exc_traceback)
         logging.getLogger("narrows").critical("thread failed", exc_info=found)
+
+
+def _ignored(args: sys.UnraisableHookArgs) -> None:
+    """What was raised where nobody can catch it, mostly by the collector in somebody's ``__del__``."""
+    if args.exc_value is not None:
+        found = (args.exc_type, args.exc_value, args.exc_traceback)
+        logging.getLogger("narrows").warning("exception ignored", exc_info=found)

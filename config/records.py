@@ -3,7 +3,7 @@
 Our own records are made that way and are only masked. Celery's lines about tasks carry arguments, results
 and messages of exceptions; they become constants with the task's name and id. Of any other library's
 record the template is believed and the arguments are not: numbers and short plain texts pass, whatever
-looks like a ``repr`` (a message's body, a result) does not.
+looks like a ``repr`` (a message's body, a result) does not, nor what a text without arguments quotes.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ _KEPT = (
 
 _TASK_LINE = "Task %(name)s[%(id)s] "
 _LOOKS_LIKE_REPR = re.compile(r"^[(<]|['\"\[\]{}\n]")
+_QUOTED = re.compile(r"""(?<!\w)(['"])(?:\\.|(?!\1).)*(?:\1|$)""")
 _SHORT = 200
 _KIND = re.compile(r"\w+")
 
@@ -82,7 +83,16 @@ def _said(record: logging.LogRecord) -> tuple[str, dict[str, Plain]]:
     show = _own if ours else _foreign
     keys = {key: HIDDEN if is_secret_name(key) else show(value) for key, value in extras(record).items()}
     event = _event(record, show, digits=not ours).strip()
-    return (event if ours else event.partition("\n\n")[0]), keys
+    return (event if ours else _believed(event, made=not record.args)), keys
+
+
+def _believed(event: str, *, made: bool) -> str:
+    """What may be shown of a library's text: the first paragraph, for then come the things themselves.
+
+    Of one that was *made* before it was logged, as asyncio's and those of warnings are, the first line, for
+    source or a ``repr`` follows; and what stands in it between quotes is a value.
+    """
+    return _QUOTED.sub(HIDDEN, event.partition("\n")[0]) if made else event.partition("\n\n")[0]
 
 
 def _event(record: logging.LogRecord, show: Callable[[object], Plain], *, digits: bool) -> str:

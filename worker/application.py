@@ -13,11 +13,16 @@ __all__ = ["app"]
 
 
 def _configuration() -> dict[str, Any]:
+    from config import urls
     from config.celery import celery_settings
     from config.settings import settings
 
     chosen = celery_settings(settings())
     chosen["result_backend"] = _told_more(chosen["result_backend"])
+    if urls.is_rabbit(chosen["broker_url"]):
+        from worker.frames import careful
+
+        chosen["broker_transport_options"]["frame_handler"] = careful
     if settings().signing.wanted:
         from worker.signing import install
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from worker.breaker import FleetBreaker
 from worker.clients import open_clients
@@ -62,7 +62,8 @@ class Gateway:
 
     def recall(self, request: Request) -> Entry | None:
         """What is kept for *request*, fresh or stale."""
-        return self.cache.get(self._key(request)) if self.shares(request) else None
+        found = self.cache.get(self._key(request)) if self.shares(request) else None
+        return found if found is not None and _is_answer(found.value) else None
 
     def remember(self, request: Request, answer: Answer) -> None:
         """Keep *answer* as long as the provider declares."""
@@ -84,6 +85,16 @@ class Gateway:
 
     def _key(self, request: Request) -> str:
         return keys(self.provider.name).cached(request.fingerprint)
+
+
+def _is_answer(kept: Any) -> bool:
+    """Whether *kept* is what :meth:`Gateway.remember` keeps; anybody may have written it."""
+    return (
+        isinstance(kept, dict)
+        and isinstance(kept.get("status"), int)
+        and isinstance(kept.get("headers"), dict)
+        and "data" in kept
+    )
 
 
 def replayed(entry: Entry, source: str) -> Answer:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import states
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from worker import context, registry
 from worker.claim import Claim
@@ -26,6 +26,8 @@ from worker.record import BATCH
 from worker.submission import Submits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from celery import Celery
 
     from worker.engine import Engine
@@ -84,7 +86,7 @@ class Reconciler:
 
     def sweep(self) -> int:
         """How many calls were published again or given up, over all providers."""
-        return sum(self._sweep(name) for name in registry.names() if self._has_work(name))
+        return _summed(lambda name: self._sweep(name) if self._has_work(name) else 0, registry.names())
 
     def beat(self) -> int:
         """How many running calls of this process keep their lease."""
@@ -96,9 +98,7 @@ class Reconciler:
         for claim in alive:
             if claim.token:
                 homes.setdefault(claim.home, []).append(claim)
-        return sum(
-            self._engine.records(home).extend(claims, lease=self._lease) for home, claims in homes.items()
-        )
+        return _summed(lambda home: self._engine.records(home).extend(homes[home], lease=self._lease), homes)
 
     def _loop(self, work: Any, pause: float) -> None:
         quiet = False
@@ -229,3 +229,16 @@ class Reconciler:
         args, kwargs, _ = message.body
         self._app.backend.mark_as_failure(orphan.task_id, why, request=request_of(orphan.message))
         self._engine.runner.bury(task, claim, why, args, kwargs, message.headers)
+
+
+def _summed(work: Callable[[str], int], names: Iterable[str]) -> int:
+    """What *work* comes to over all *names*; one whose own keys are at fault keeps no other waiting."""
+    total, refused = 0, list[ResponseError]()
+    for name in names:
+        try:
+            total += work(name)
+        except ResponseError as why:
+            refused.append(why)
+    if refused:
+        raise refused[0]
+    return total

@@ -233,7 +233,7 @@ class Records:
     def get(self, task_id: str) -> dict[str, str]:
         """The record's fields as text, empty when there is none."""
         fields: Any = self._redis.hgetall(self.keys.call(task_id))
-        return {name.decode(): value.decode() for name, value in fields.items()}
+        return {_name(name): _name(value) for name, value in fields.items()}
 
     def ahead(self, task_id: str) -> bool:
         """Whether calls wait whose lane goes before that of this one. One round trip.
@@ -267,7 +267,7 @@ class Records:
             word=word.decode(),
             again=again / 1000,
             calls=[
-                Released(task_id=flat[n].decode(), message=flat[n + 1], expired=flat[n + 2] == b"expired")
+                Released(task_id=_name(flat[n]), message=flat[n + 1], expired=flat[n + 2] == b"expired")
                 for n in range(0, len(flat), 3)
             ],
         )
@@ -284,7 +284,7 @@ class Records:
         names = [at.queued, at.running, at.lot, at.leases, at.released]
         flat: list[Any] = script("reconcile")(self._line, names, args)
         return [
-            Found(task_id=flat[n].decode(), message=flat[n + 1], kind=flat[n + 2].decode(), token=flat[n + 3])
+            Found(task_id=_name(flat[n]), message=flat[n + 1], kind=flat[n + 2].decode(), token=flat[n + 3])
             for n in range(0, len(flat), 4)
         ]
 
@@ -293,3 +293,8 @@ class Records:
         pairs = [value for claim in claims for value in (claim.task_id, claim.token)]
         args = [self._now(), round(lease * 1000), self.keys.call(""), *pairs]
         return int(script("extend")(self._line, [self.keys.running], args))
+
+
+def _name(found: bytes) -> str:
+    """What Redis has there; it may be anything when somebody else wrote it."""
+    return found.decode(errors="replace")

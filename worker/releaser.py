@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from celery import states
+from redis.exceptions import ResponseError
 
 from worker import registry
 from worker.message import request_of
@@ -48,6 +49,7 @@ class Releaser:
         self._news, self._stop = threading.Event(), threading.Event()
         self._next: dict[str, float] = {}
         self._busy: set[str] = set()  # lots that somebody looks at in time, so that news of them are none
+        self._hurt: set[str] = set()  # whose keys Redis cannot make anything of
         self._look_at = 0.0
         self._thread: threading.Thread | None = None
         self._tend: Callable[[], None] = _nothing
@@ -121,9 +123,27 @@ class Releaser:
             self._look(now)
         for name in [name for name, due in list(self._next.items()) if due <= now]:
             self._next.pop(name)
-            self._next[name] = min(time.monotonic() + self.release(name), self._next.get(name, float("inf")))
+            again = self._released(name)
+            self._next[name] = min(time.monotonic() + again, self._next.get(name, float("inf")))
             if self._stop.is_set():
                 return
+
+    def _released(self, name: str) -> float:
+        """As :meth:`release`; a provider whose own keys are at fault keeps no other's calls waiting."""
+        try:
+            again = self.release(name)
+        except ResponseError as why:
+            self._note(name, why)
+            return LOOK
+        self._hurt.discard(name)
+        return again
+
+    def _note(self, name: str, why: Exception) -> None:
+        """Tell it once, until that provider's calls can be released again."""
+        if name not in self._hurt:
+            self._hurt.add(name)
+            extra = {"integration.provider": name, "error": type(why).__name__}
+            logger.warning("line not readable", extra=extra)
 
     def _look(self, now: float) -> None:
         """Note whose lots are not empty; one round trip."""
@@ -134,10 +154,16 @@ class Releaser:
                 at = self._engine.records(name).keys
                 for index in (at.parked, at.waiting, at.slow):
                     ask.zrange(index, 0, 0, withscores=True)
-            (seconds, micros), *firsts = ask.execute()
+            clocked, *firsts = ask.execute(raise_on_error=False)
+        if isinstance(clocked, Exception):
+            raise clocked
+        seconds, micros = clocked
         clock = seconds * 1000 + micros / 1000
         for n, name in enumerate(names):
             parked, waiting, slow = firsts[3 * n : 3 * n + 3]
+            if refused := [each for each in (parked, waiting, slow) if isinstance(each, Exception)]:
+                self._note(name, refused[0])
+                continue
             dues = [now] if parked else [now + (due[0][1] - clock) / 1000 for due in (waiting, slow) if due]
             if dues and min(dues) < now + LOOK:
                 self._next.setdefault(name, max(now, min(dues)))

@@ -1,8 +1,8 @@
 """Signed messages: whose key signs, and whose signatures are taken.
 
 Celery's own ``auth`` serializer does it, for tasks and for control commands. What it leaves open is closed
-here (certificates that are not valid yet, keys that do not fit, a store that one expired certificate stops)
-and in :mod:`worker.binding` (a task message's headers).
+here (certificates that are not valid yet, keys that do not fit, a store that one expired certificate stops,
+a body that is read as something else than it was) and in :mod:`worker.binding` (a task message's headers).
 """
 
 from __future__ import annotations
@@ -34,8 +34,26 @@ LEAST_BITS = 2048
 SKEW = timedelta(minutes=5)
 """By how much a signer's clock may be ahead of that which made the certificate."""
 
+_INSIDE = ("application/json", "utf-8")
+"""Type and encoding of every body that is signed."""
+
 _STRANGERS = 0o007
 _WRITERS = 0o022
+
+
+class _Serializer(SecureSerializer):
+    """Celery's serializer, which reads what was signed as what it was when it was signed.
+
+    The signature is the body's alone, and the body's type and encoding lie beside it, where others can
+    change them: read as ``unicode_escape``, a quotation mark within an argument would end the argument; and
+    Celery reads pickle here, too, whatever ``accept_content`` says.
+    """
+
+    def _unpack(self, payload: Any, *more: Any) -> dict[str, Any]:
+        parts: dict[str, Any] = super()._unpack(payload, *more)
+        if (parts["content_type"], parts["content_encoding"]) != _INSIDE:
+            raise SecurityError("Unexpected content")
+        return parts
 
 
 class _Signer(Certificate):
@@ -62,7 +80,7 @@ def install(settings: Settings) -> None:
         raise _wrong("CERT_FILE", f"has expired on {own._cert.not_valid_after_utc:%Y-%m-%d}")  # noqa: SLF001
     if all(own._cert != each._cert for each in trusted.itercerts()):  # noqa: SLF001
         raise _wrong("CERT_FILE", "is not among NARROWS_SIGNING__CERTS: nobody would take what it signs")
-    signer = SecureSerializer(key, own, trusted, "sha256", serializer="json")
+    signer = _Serializer(key, own, trusted, "sha256", serializer="json")
     registry.register(
         SERIALIZER, signer.serialize, signer.deserialize, content_type=CONTENT, content_encoding="utf-8"
     )

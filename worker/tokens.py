@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
+from worker.auth import LONGEST_LIFE
 from worker.errors import (
     CallError,
     CallRejected,
@@ -217,8 +218,14 @@ class Tokens:
         raw = self._redis.execute_command("GET", slot.failed)
         if raw is None:
             return None
-        told: dict[str, Any] = json.loads(raw)
-        kind = _FAILURES.get(told["kind"], ProviderUnavailable)
+        try:
+            told: dict[str, Any] = json.loads(raw)
+            kind = _FAILURES.get(told["kind"], ProviderUnavailable)
+            said, status, wait = str(told["said"]), told["status"], told["wait"]
+            status = None if status is None else int(status)
+            wait = None if wait is None else min(float(wait), LONGEST_LIFE)
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            return None  # somebody else's bytes, or another release's
         if issubclass(kind, ProviderThrottled | ProviderUnavailable):
-            return kind(told["said"], status=told["status"], retry_after=told["wait"])
-        return kind(told["said"], status=told["status"])  # type: ignore[call-arg]
+            return kind(said, status=status, retry_after=wait)
+        return kind(said, status=status)  # type: ignore[call-arg]

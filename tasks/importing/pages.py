@@ -101,7 +101,7 @@ def known_until(answer: Answer) -> str:
 
     try:
         return moment(parsedate_to_datetime(answer.headers.get(REPLICA, "")))
-    except ValueError:
+    except (ValueError, TypeError, IndexError, OverflowError):  # as :mod:`email` has it for what is no date
         return ""
 
 

@@ -101,7 +101,7 @@ def test_a_provider_that_is_down_is_left_alone_after_its_own_number_of_failures(
     until(lambda: desk.breaker.get("state") == "open", 60.0, told=lambda: f"{desk.breaker} {len(desk.heard)}")
     waiting = [call for call in calls if desk.submitted(call) != "in_doubt"]
     until(lambda: all(held(call) for call in waiting), 20.0, told=lambda: [call.info for call in waiting])
-    until(lambda: fleet.metrics("circuit_breaker_state", provider=row.name) == [1.0] * len(fleet.pids), 20.0)
+    until(lambda: fleet.gauge("circuit_breaker_state", provider=row.name) == 1, 20.0)
     asked = len(desk.heard)
     pending = {desk.submitted(call) for call in waiting}
 

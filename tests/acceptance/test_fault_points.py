@@ -91,11 +91,13 @@ class Report:
 
     Attributes:
         missed: Points at which nobody died: the way was another one this time.
+        calls: Submissions that were handed in: who died before a word was written has handed nothing in.
         lost: Submissions that should be known and are not, or that nobody took and that are accepted.
         doubled: Those that arrived more than once.
     """
 
     killed: int = 0
+    calls: int = 0
     lost: int = 0
     doubled: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -109,13 +111,12 @@ class Report:
 
     @property
     def tally(self) -> Tally:
-        """What the summary of all storms tells; who died before a word was written handed nothing in."""
-        calls = self.ended.total() - self.ended["nothing"] + self.lost
+        """What the summary of all storms tells."""
         return Tally(
             storm="fault points",
             faults={"killed at a line": self.killed},
-            calls=calls,
-            once=calls - self.lost - self.doubled,
+            calls=self.calls,
+            once=self.calls - self.lost - self.doubled,
             lost=self.lost,
             doubled=self.doubled,
             doubt=self.ended["in_doubt"],
@@ -130,6 +131,7 @@ def reported(killing: Killing, points: list[str]) -> Report:
         report.killed += found["killed"]
         report.ended[found.get("state") or "nothing"] += 1
         arrived, state = killing.desk.arrived[found["note"]], found["state"]
+        report.calls += state is not None or bool(found["problems"])
         report.doubled += arrived > 1
         report.lost += bool(found["problems"]) if state is None else state == "accepted" and not arrived
         if not found["killed"]:

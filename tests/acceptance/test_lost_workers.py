@@ -32,12 +32,20 @@ def ordinary(ground: Ground) -> Iterator[Fleet]:
         yield fleet
 
 
-@pytest.fixture(params=["threads", "prefork"])
-def hasty(ground: Ground, request: pytest.FixtureRequest) -> Iterator[Fleet]:
+@pytest.fixture(scope="module", params=["threads", "prefork"])
+def fleet(ground: Ground, request: pytest.FixtureRequest) -> Iterator[Fleet]:
     """Two workers whose calls are given to others two seconds after they fell silent."""
     ground.clear()
     with Fleet(ground, workers=2, pool=request.param, concurrency=2, env=SHORT) as fleet:
         yield fleet
+
+
+@pytest.fixture
+def hasty(fleet: Fleet, ground: Ground) -> Fleet:
+    """The same, ready again whatever the test before has killed, and the providers behave."""
+    until(lambda: fleet.ready, 30.0)
+    ground.sandbox.control.reset()
+    return fleet
 
 
 def counted(ground: Ground, path: str) -> int:

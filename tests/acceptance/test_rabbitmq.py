@@ -24,6 +24,8 @@ from tests.acceptance.providers import ask, echo, increment, look, pace
 from tests.acceptance.submitted import DESKS, hand_in
 from tests.fleet import Fleet, Ground, until
 from tests.rabbit import Rabbit, missing
+from tests.raw_properties import STRANGE as ODD
+from tests.raw_properties import UNREADABLE, RawMessage
 from worker.application import app
 from worker.bulk import enqueue_many
 from worker.cli.desk import Desk
@@ -139,6 +141,20 @@ def test_what_no_worker_can_take_is_kept_and_can_be_sent_again(
     assert base64.b64decode(found["d"]["message"]) == BODY
     assert {letter["queue"] for letter in found.values()} == {"steady"}
     assert CANARY not in fleet.logs
+    assert [worker.restarts for worker in fleet.stack.workers] == [0, 0]
+    state.delete("dlq:unroutable")
+
+
+def test_properties_that_cannot_be_read_end_no_worker(fleet: Fleet, rabbit: Rabbit, state: Redis) -> None:
+    """RabbitMQ would give such a message to one worker after another."""
+    for raw in (*UNREADABLE.values(), ODD):
+        with Connection(rabbit.url, transport_options={"confirm_publish": True}) as connection:
+            message = RawMessage(BODY, raw)
+            connection.default_channel.basic_publish(message, exchange="", routing_key="steady")
+
+    until(lambda: len(letters(state)) > len(UNREADABLE), 30.0, told=lambda: fleet.logs[-6000:])
+    assert {base64.b64decode(letter["message"]) for letter in letters(state)} == {BODY}
+    assert echo.delay(1500).get(timeout=30) == 1500
     assert [worker.restarts for worker in fleet.stack.workers] == [0, 0]
     state.delete("dlq:unroutable")
 

@@ -83,7 +83,7 @@ class Versions:
         return replace(program, command=("sh", "-c", 'cd "$0" && exec "$@"', str(checkout), *inside))
 
 
-@pytest.fixture(params=["before", "after"])
+@pytest.fixture(params=[pytest.param("before", marks=pytest.mark.chaos), "after"])
 def checkouts(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path]:
     """The older version and the newer one; one of them is this checkout."""
     if request.param == "after":

@@ -24,7 +24,7 @@ LEASE = 30.0
 """Seconds for which calls stand still whose worker did not say that it leaves them."""
 
 
-@pytest.fixture(scope="module", params=["threads", "prefork"])
+@pytest.fixture(scope="module", params=["threads", pytest.param("prefork", marks=pytest.mark.chaos)])
 def fleet(ground: Ground, request: pytest.FixtureRequest) -> Iterator[Fleet]:
     """Two workers with the leases that everybody has."""
     ground.clear()
@@ -107,22 +107,21 @@ def test_a_stack_that_is_asked_to_end_waits_for_what_its_workers_run(fleet: Flee
 def test_term_ends_a_worker_in_time_whose_redis_is_away(ground: Ground) -> None:
     """What it ran is run again when Redis is back. One that has just submitted something insists for 20 s."""
     ground.clear()
-    with Fleet(ground, workers=2, env={"NARROWS_CLAIM_LEASE": "3"}) as fleet:
+    with Fleet(ground, workers=1, env={"NARROWS_CLAIM_LEASE": "3"}) as fleet:
         ground.sandbox.control.fault(STEADY.name, latency_ms=round(SLOW * 1000))
         calls = [echo.delay(number) for number in range(4)]
         until(lambda: ground.sandbox.control.counts(STEADY.name)["in_flight"] == len(calls))
-        pids = fleet.pids
+        pid = fleet.pids[0]
 
         ground.valkey.kill()
         gone = time.monotonic()
-        for pid in pids:
-            os.kill(pid, signal.SIGTERM)
-        until(lambda: not {*pids} & {*fleet.pids}, 40.0, told=lambda: fleet.logs[-3000:])
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: fleet.pids[0] != pid, 40.0, told=lambda: fleet.logs[-3000:])
         ended = time.monotonic() - gone
         ground.valkey.start()
+        ground.sandbox.control.clear(STEADY.name)
 
-        until(lambda: fleet.ready, 60.0)
-        until(lambda: all(call.ready() for call in calls), 40.0)
+        until(lambda: all(call.ready() for call in calls), 90.0)
     print(f"TERM, Redis away: ended after {ended:.1f} s")  # noqa: T201 - what was measured
     assert ended < SLOW + 15.0
     assert [call.get(timeout=5) for call in calls] == [*range(4)]

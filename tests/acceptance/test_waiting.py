@@ -58,7 +58,7 @@ def test_who_waits_is_told_where_and_until_when_and_it_comes_true(
     calls = [providers.wade.delay(number, 1) for number in range(CALLS)]
     last, waiting = rearmost(calls)
     told, command = last.info, why(capsys, last.id)
-    gauges = until(lambda: max(fleet.metrics("parked_calls", provider=NAME)))
+    gauges = until(lambda: fleet.gauge("parked_calls", provider=NAME))
 
     value = last.get(timeout=30)
     ended = time.time()

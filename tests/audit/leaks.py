@@ -16,17 +16,21 @@ __all__ = ["EXAMPLES", "found"]
 EXAMPLES = re.compile(
     r"""
       .*canary.* | hunter\d | (i:)?k | k,l | key | key-of-\w+ | s3(%2F)?cret | secret | (open\ )?sesame | pw
-    | p(@|%40)(%2F)?(ss)?((/|%2F)word)? | (0123456789abcdef)+
+    | p((@|%40)(%2F)?(ss)?((/|%2F)word)?)? | b | c | (0123456789abcdef)+
     | other | unknown | PASSWORD | (sandbox:)?sandbox-token
     | AC(5a){16}(:sandbox-token)?               # the sandbox's account: of the form that Twilio's have
     | 0af7651916cd43dd8448eb211c80319c          # the trace id in the W3C's own examples
     | NARROWS_\w+                               # a variable's name
-    | narrows(,\ .*)?                           # a Kubernetes Secret's name
-    | kubectl\ .*
+    | narrows(,\ (key|optional):\ [\w-]+)?      # a Kubernetes Secret's name, and which of its keys
+    | narrows,\ defaultMode:\ \d+\}\ +\#\ \d+
+    | kubectl\ --namespace\ .*
     """,
     re.VERBOSE,
 )
 """Values that stand for a secret and are none. A test that needs one takes ``canary`` or ``hunter2``."""
+
+IN_ADDRESS = re.compile(r"://[^\s:/@\"'{}]*:([^\s@/\"'{}$]+)@")
+"""A password in an address; detect-secrets wants a user before it, and Redis' addresses have none."""
 
 UNREAD = (".lock", ".png", ".svg", ".ipynb")
 """Digests of packages, and pictures."""
@@ -54,9 +58,13 @@ def _look(folder: str, name: str) -> list[str]:
     from detect_secrets.core.scan import scan_file
     from detect_secrets.settings import default_settings
 
-    with default_settings():
-        seen = list(scan_file(os.path.join(folder, name)))  # noqa: PTH118 - it wants a string
-    strange = {
-        (each.line_number, each.type) for each in seen if not EXAMPLES.fullmatch(each.secret_value or "")
-    }
+    path = Path(folder) / name
+    with default_settings() as settings:
+        settings.disable_filters(
+            "detect_secrets.filters.allowlist.is_line_allowlisted"
+        )  # no remark excuses one
+        seen = [(each.line_number, each.type, each.secret_value or "") for each in scan_file(str(path))]
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    seen += [(at, "Address", found) for at, line in enumerate(lines, 1) for found in IN_ADDRESS.findall(line)]
+    strange = {(line, kind) for line, kind, value in seen if not EXAMPLES.fullmatch(value)}
     return [f"{name}:{line}: {kind}" for line, kind in sorted(strange)]

@@ -22,7 +22,9 @@ __all__ = ["OPERATIONS", "UNFUZZED", "Arguments", "asked"]
 
 Arguments: TypeAlias = Mapping[str, Any]
 
-UNFUZZED = {"poll_service_requests": "beat calls it, with a provider's name; it asks by check_service_request"}
+UNFUZZED = {
+    "poll_service_requests": "beat calls it, with a provider's name; it asks by check_service_request"
+}
 """Tasks without an operation, and why nothing is lost."""
 
 OPERATIONS: Mapping[str, Operation] = {

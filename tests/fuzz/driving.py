@@ -1,4 +1,4 @@
-"""Drives operations against a provider that says wrong things, with the real HTTP client over a real socket."""
+"""Drives operations against a provider that says wrong things, by the real HTTP client and a real socket."""
 
 from __future__ import annotations
 
@@ -80,6 +80,11 @@ class Drive:
         self._peer.reply = self._chosen(right)
         return self._client(gateway).send(request, extra_headers=_token(gateway))
 
+    def misled(self, gateway: Gateway, reply: Reply) -> Gateway:
+        """*gateway*, whose provider says *reply*."""
+        self._peer.reply = reply
+        return replace(gateway, http=self._client(gateway), tokens=None)
+
     def _right_answer(self, gateway: Gateway, request: Request) -> Answer | None:
         """What the sandbox says; None where it refuses. It is asked once for each question."""
         key = f"{gateway.provider.name} {request.fingerprint}"
@@ -95,8 +100,12 @@ class Drive:
         if name not in self._clients:
             provider = replace(gateway.provider, max_body=256 * 1024)
             limits = Timeouts(connect=PATIENCE, read=PATIENCE, total=PATIENCE)
-            credential = gateway.settings.credentials[0] if gateway.settings and gateway.settings.credentials else None
-            self._clients[name] = HttpClient(provider, base_url=self._peer.url, credential=credential, timeouts=limits)
+            credential = (
+                gateway.settings.credentials[0] if gateway.settings and gateway.settings.credentials else None
+            )
+            self._clients[name] = HttpClient(
+                provider, base_url=self._peer.url, credential=credential, timeouts=limits
+            )
         return self._clients[name]
 
 
@@ -126,6 +135,6 @@ def _token(gateway: Gateway) -> Mapping[str, str]:
 def _texts(value: Any) -> list[str]:
     """The texts in *value* that are long enough to be somebody's."""
     if isinstance(value, str):
-        return [value] if len(value) > 6 else []  # noqa: PLR2004
+        return [value] if len(value) > 6 else []
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
     return [text for each in inner for text in _texts(each)]

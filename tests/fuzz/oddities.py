@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
@@ -27,20 +28,33 @@ INFINITE = "\x00 1e999 \x00"
 
 Path: TypeAlias = tuple[str | int, ...]
 Change: TypeAlias = Callable[[Any, Any], Any]
-"""From a node and an odd value to what stands there instead."""
+"""From a node, and two others that might stand there, to what does."""
 
 _DEEP: Any = []
 for _ in range(60):
     _DEEP = [_DEEP]
 
 TEXTS = (
-    "", " ", CANARY, f"{CANARY}\r\nX-Smuggled: 1", "\x00", "\ud800", "\udc00" + CANARY, "\u202e\u200b", "²", "١٢٣",
-    "0", "-1", "1e5", "NaN", "true", "null", "[]", "../..", "%00", "'; --", "${jndi:x}", "9" * 400,
+    "", " ", CANARY, f"{CANARY}\r\nX-Smuggled: 1", "\x00", "\ud800", "\udc00" + CANARY, "\u202e\u200b", "²",
+    "١٢٣", "0", "-1", "1e5", "NaN", "true", "null", "[]", "../..", "%00", "'; --", "${jndi:x}", "9" * 400,
     "9999-99-99", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-W05-6", "24:00",
     "\U0001f6a2" * 300, CANARY * 400, "://", "http://[", "a@b", "+1", "spotify:track:", "İ" * 90, "ß" * 120,
 )  # fmt: skip
 NUMBERS = (0, -1, 1, NUMBER, -NUMBER, 2**63, 10**400, 0.5, -0.0, 1e308, 5e-324, 2**31, 253402300800)
-OTHERS = (None, True, False, [], {}, [[]], [None], {"": ""}, {"a": None}, [CANARY], {CANARY: CANARY}, _DEEP)
+OTHERS: tuple[Any, ...] = (
+    None,
+    True,
+    False,
+    [],
+    {},
+    [[]],
+    [None],
+    {"": ""},
+    {"a": None},
+    [CANARY],
+    {CANARY: CANARY},
+    _DEEP,
+)
 
 odd: SearchStrategy[Any] = st.one_of(
     st.sampled_from(TEXTS),
@@ -75,8 +89,8 @@ def changed(draw: DrawFn, tree: Any, *, most: int = 3) -> Any:
         places = list(_places(tree))
         place = places[draw(st.integers(0, len(places) - 1))]
         change = CHANGES[draw(st.sampled_from(sorted(CHANGES)))]
-        value, other = draw(odd), places[draw(st.integers(0, len(places) - 1))]
-        tree = _with(tree, place, lambda node, v=value, o=other, t=tree, c=change: c(node, (v, _at(t, o))))
+        others = draw(odd), _at(tree, places[draw(st.integers(0, len(places) - 1))])
+        tree = _with(tree, place, partial(_put, change, others))
         tree = {} if tree is _GONE else tree
     return tree
 
@@ -101,6 +115,10 @@ def _places(tree: Any) -> Iterator[Path]:
             elif isinstance(node, list):
                 inner += (((*path, index), value) for index, value in enumerate(node[:3]))
         level = inner
+
+
+def _put(change: Change, others: tuple[Any, Any], node: Any) -> Any:
+    return change(node, others)
 
 
 def _at(tree: Any, path: Path) -> Any:
@@ -160,5 +178,7 @@ CHANGES: dict[str, Change] = {
     "shuffled": _shuffled,
     "swapped": lambda _node, others: others[1],
     "twice": lambda node, _: [*node, *node] if isinstance(node, list) else [node, node],
-    "longer": lambda node, others: [*node, others[0]] if isinstance(node, list) else f"{str(node)[:200]}{CANARY}",
+    "longer": lambda node, others: (
+        [*node, others[0]] if isinstance(node, list) else f"{str(node)[:200]}{CANARY}"
+    ),
 }

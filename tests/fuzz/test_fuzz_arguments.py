@@ -20,7 +20,9 @@ from worker.redaction import excerpt, masked
 
 LONGEST_REFUSAL = 2_000
 NAMES = st.sampled_from([CANARY, "bbl", "self", "args", "x" * 3000, "", "\ud800", "days"])
-FOREIGN = st.sampled_from([float("nan"), float("inf"), b"bytes", {1: 2}, {None: 1}, (1, 2), {3}, object(), Ellipsis])
+FOREIGN = st.sampled_from(
+    [float("nan"), float("inf"), b"bytes", {1: 2}, {None: 1}, (1, 2), {3}, object(), Ellipsis]
+)
 """What is no JSON, as a caller in Python may pass it."""
 
 
@@ -51,35 +53,64 @@ def calls(draw: DrawFn, name: str) -> tuple[list[Any], dict[str, Any]]:
 
 
 def held(operation: Operation, args: list[Any], kwargs: dict[str, Any]) -> None:
-    """Fails unless the arguments are taken as JSON that is taken again as it is, or refused as they should."""
+    """Fails unless the arguments are taken as JSON that stays as it is, or refused as they should be."""
     try:
         wire = operation.checked(tuple(args), kwargs)
-    except ArgumentsInvalid as refused:
-        said = str(refused)
-        assert said.startswith(f"{operation.name}: ")
-        assert len(said) <= LONGEST_REFUSAL
-        assert CANARY not in said
-        assert str(NUMBER) not in said
-        assert refused.__cause__ is None
-        said.encode()
+    except ArgumentsInvalid as why:
+        refused = why
+    else:
+        stays(operation, wire)
         return
-    there = json.loads(json.dumps(wire, allow_nan=False))
-    again = operation.checked(tuple(there[0]), there[1])
-    assert json.loads(json.dumps(again)) == there
-    operation.parsed(tuple(there[0]), there[1])
-    for shown in (*masked(operation, *there), excerpt(operation, *there)):
+    said = str(refused)
+    assert said.startswith(f"{operation.name}: ")
+    assert len(said) <= LONGEST_REFUSAL
+    assert CANARY not in said
+    assert str(NUMBER) not in said
+    assert refused.__cause__ is None
+    said.encode()
+
+
+def stays(operation: Operation, wire: tuple[list[Any], dict[str, Any]]) -> None:
+    """Fails unless *wire* is JSON, taken again as it is, of which nothing is shown that should not be."""
+    args, kwargs = json.loads(json.dumps(wire, allow_nan=False))
+    again = operation.checked(tuple(args), kwargs)
+    assert json.loads(json.dumps(again)) == [args, kwargs]
+    operation.parsed(tuple(args), kwargs)
+    for shown in (*masked(operation, args, kwargs), excerpt(operation, args, kwargs)):
         shown.encode()
         assert operation.shown or CANARY not in shown
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-@examples(60)
+@examples(30)
 @given(data=st.data())
 def test_arguments_are_taken_as_json_that_stays_as_it_is_or_refused_without_a_value(
     name: str, data: st.DataObject
 ) -> None:
     """By place and by name, too many, too few, of any kind and depth."""
     held(OPERATIONS[name], *data.draw(calls(name)))
+
+
+def test_a_name_that_is_no_parameter_is_not_told_unless_it_looks_like_one() -> None:
+    """It may be anything, of any length: somebody's address as a key of a mapping that was spread."""
+    operation = OPERATIONS["fetch_permits"]
+    for strange in (CANARY, "x" * 3000, "\ud800", "tel2125550123"):
+        with pytest.raises(ArgumentsInvalid) as refused:
+            operation.checked(("1012650001",), {strange: 1})
+        assert strange not in str(refused.value)
+    with pytest.raises(ArgumentsInvalid, match="'limits'"):
+        operation.checked(("1012650001",), {"limits": 1})
+
+
+def test_many_complaints_fit_a_refusal() -> None:
+    """Those that do not are counted."""
+    wrong = {"amount": "x", "type": "x", "frequency": "x"}
+    person = {"age": -1, "household_member_type": "HeadOfHousehold", "incomes": [wrong] * 50}
+
+    with pytest.raises(ArgumentsInvalid, match=r"and \d+ more$") as refused:
+        OPERATIONS["screen_household"].checked(({}, [person]), {})
+
+    assert len(str(refused.value)) <= LONGEST_REFUSAL
 
 
 def test_every_task_is_fuzzed_or_named_with_a_reason() -> None:

@@ -1,10 +1,10 @@
-"""A real worker, all tasks, providers that misbehave in every way at random: each call ends, the worker lives."""
+"""All tasks, a real worker, providers that misbehave in every way: each call ends, and the worker lives."""
 
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from itertools import count
 from typing import Any
 
@@ -17,13 +17,12 @@ import tasks
 from tests.fleet import Fleet, Ground, until
 from tests.fuzz.asked import OPERATIONS, asked
 from tests.fuzz.effort import times
-from tests.fuzz.oddities import CANARY
 from tests.sandbox.misconduct import MODES
 from tests.sandbox.settings import DOORS
 from worker.errors import NarrowsError, UnexpectedError
 from worker.keys import keys
 
-CALLS = 200
+CALLS = 150
 PACE = {
     "RATE": "200",
     "BURST": "200",
@@ -51,7 +50,9 @@ NUMBERS = count()
 @pytest.fixture(scope="module")
 def fleet(ground: Ground) -> Iterator[Fleet]:
     """One worker of eight slots."""
-    env = {f"NARROWS_PROVIDERS__{name.upper()}__{key}": value for name in DOORS for key, value in PACE.items()}
+    env = {
+        f"NARROWS_PROVIDERS__{name.upper()}__{key}": value for name in DOORS for key, value in PACE.items()
+    }
     with Fleet(ground, workers=1, concurrency=8, env=env, include="tasks") as fleet:
         yield fleet
 
@@ -71,12 +72,14 @@ def fault(draw: random.Random) -> dict[str, Any]:
     """One way to go wrong."""
     return {
         "mode": draw.choice(sorted(MODES)),
-        "status": draw.choice([None, None, None, *range(200, 600, 7)]),
+        "status": draw.choice([None] * 20 + [each for each in HTTPStatus if each >= HTTPStatus.OK]),
         "error_rate": draw.choice([0.5, 1.0]),
         "retry_after": draw.choice(WAITS),
         "pause_ms": 20,
         "times": draw.choice([1, 2, 5]),
-        "headers": draw.choice([{}, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": draw.choice(WAITS[:-2])}]),
+        "headers": draw.choice(
+            [{}, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": draw.choice(WAITS[:-2])}]
+        ),
     }
 
 
@@ -92,8 +95,10 @@ def forgiven(state: Redis) -> None:
         state.delete(at.breaker, at.limits, at.probes, at.leases, at.suppressed)
 
 
-def test_every_call_ends_whatever_its_provider_does_and_the_worker_goes_on(fleet: Fleet, ground: Ground) -> None:
-    """Two hundred calls of all tasks; afterwards the same process answers each task at once."""
+def test_every_call_ends_whatever_its_provider_does_and_the_worker_goes_on(
+    fleet: Fleet, ground: Ground
+) -> None:
+    """A hundred and fifty calls of all tasks; afterwards the same process answers each task at once."""
     (pid,) = fleet.pids
     called("submit_service_request").get(timeout=30)  # number 311-10000000
     called("update_watermark").get(timeout=30)
@@ -105,7 +110,9 @@ def test_every_call_ends_whatever_its_provider_does_and_the_worker_goes_on(fleet
         if number % 8 == 0:
             until(lambda: sum(not over(call) for _, call in calls[-40:]) < 16, 60.0)
 
-    until(lambda: all(over(call) for _, call in calls), 90.0, told=lambda: [n for n, c in calls if not over(c)])
+    until(
+        lambda: all(over(call) for _, call in calls), 90.0, told=lambda: [n for n, c in calls if not over(c)]
+    )
 
     failed = [(name, call.result) for name, call in calls if call.state == states.FAILURE]
     assert failed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from tests.fuzz.oddities import CANARY, NUMBER, changed, documents, written
 from tests.integration.raw_peer import Peer
 from worker.request import Answer
 
-__all__ = ["Reply", "WrongPeer", "replies"]
+__all__ = ["OTHERS", "WAITS", "Reply", "WrongPeer", "replies"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +77,18 @@ WAITS = (
     "Wed, 21 Oct 2015 07:28:00 +99999999999999999999",
 )  # fmt: skip
 NAMES = (
-    "Retry-After", "Date", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Rate-Limit-Reset", "RateLimit-Reset",
-    "X-SODA2-Truth-Last-Modified", "X-SODA2-Secondary-Last-Modified", "X-SODA2-Fields", "ETag", "X-Message-Id",
+    "Retry-After", "Date", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Rate-Limit-Reset",
+    "RateLimit-Reset",
+    "X-SODA2-Truth-Last-Modified", "X-SODA2-Secondary-Last-Modified", "X-SODA2-Fields", "ETag",
+    "X-Message-Id",
 )  # fmt: skip
 OTHERS: tuple[Mapping[str, str], ...] = (
     {"Content-Type": ""}, {"Content-Type": "text/html"}, {"Content-Type": "application/json; charset=utf-16"},
     {"Content-Type": 'application/json; charset="'}, {"Content-Type": "application/json; charset=\xff"},
-    {"Content-Type": "application/json; charset=idna"}, {"Content-Type": "x; charset*=utf-8''%ff; charset*1=x"},
-    {"Content-Type": "x; charset=rot13"}, {"Content-Type": "x; charset=base64"}, {"Content-Type": "x; charset=utf-7"},
+    {"Content-Type": "application/json; charset=idna"},
+    {"Content-Type": "x; charset*=utf-8''%ff; charset*1=x"},
+    {"Content-Type": "x; charset=rot13"}, {"Content-Type": "x; charset=base64"},
+    {"Content-Type": "x; charset=utf-7"},
     {"Content-Type": "x; charset=unicode_escape"}, {"Content-Type": "x; charset=\x00"},
     {"Content-Encoding": "gzip"}, {"Content-Encoding": "deflate, gzip"}, {"Content-Encoding": "br"},
     {"Transfer-Encoding": "chunked"}, {"Transfer-Encoding": "gzip, chunked"}, {"Location": "http://[::1"},
@@ -95,48 +98,83 @@ OTHERS: tuple[Mapping[str, str], ...] = (
 )  # fmt: skip
 LIES = ("0", "-1", "1", "99999999999999999999999", "ten", "5, 7", "")
 RAW = (
-    b"", b"\x00", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 2OO OK\r\n\r\n{}", b"HTTP/9.9 200 OK\r\n\r\n{}", b"{}\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 300 + b"\r\n", b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70_000 + b"\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n{}", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
+    b"", b"\x00", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 2OO OK\r\n\r\n{}", b"HTTP/9.9 200 OK\r\n\r\n{}",
+    b"{}\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 300 + b"\r\n",
+    b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70_000 + b"\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n0\r\n\r\n", b"HTTP/1.1 99 Low\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 7\r\n\r\n{}", b"HTTP/1.1 100 Continue\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffffff\r\n{}",
-    b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", b"HTTP/1.1 200 OK\r\n\xff: \xfe\r\n\r\n{}", b"\r\n\r\n\r\n",
+    b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", b"HTTP/1.1 200 OK\r\n\xff: \xfe\r\n\r\n{}",
+    b"\r\n\r\n\r\n",
 )  # fmt: skip
 BODIES = (
-    b"", b" ", b"{", b"[" * 5000, b'"', b"nul", b"\xff\xfe", b"\xef\xbb\xbf{}", b"NaN", b"[Infinity]", b"1e999",
-    b"9" * 5000, b'{"a":1,"a":2}', b'"\\ud800"', b"<html>" + CANARY.encode() + b"</html>", b"\x1f\x8b", b"{}{}",
+    b"", b" ", b"{", b"[" * 5000, b'"', b"nul", b"\xff\xfe", b"\xef\xbb\xbf{}", b"NaN", b"[Infinity]",
+    b"1e999",
+    b"9" * 5000, b'{"a":1,"a":2}', b'"\\ud800"', b"<html>" + CANARY.encode() + b"</html>", b"\x1f\x8b",
+    b"{}{}",
     b'{"error":{"code":' + str(NUMBER).encode() + b"}}", b"[" + b"{}," * 2000 + b"{}]", b"{}\x00", b"-",
 )  # fmt: skip
-STATUSES = (200, 201, 202, 204, 206, 226, 299, 300, 301, 302, 304, 307, 400, 401, 402, 403, 404, 405, 408, 409, 410)
-TROUBLES = (413, 418, 422, 425, 429, 431, 451, 499, 500, 501, 502, 503, 504, 520, 599, 600, 999)
+STATUSES = (
+    200,
+    201,
+    202,
+    204,
+    206,
+    226,
+    299,
+    300,
+    301,
+    302,
+    304,
+    307,
+    400,
+    401,
+    402,
+    403,
+    404,
+    405,
+    408,
+    409,
+)
+TROUBLES = (410, 413, 418, 422, 425, 429, 431, 451, 499, 500, 501, 502, 503, 504, 520, 599, 600, 999)
 ERRORS = ("error", "code", "message", "errors", "cod", "status", "statusCode", "error_description")
+
+
+KINDS = {"changed": 9, "headers": 2, "error": 2, "any": 1, "body": 1, "lie": 1, "raw": 1}
+"""What is wrong, and how often."""
 
 
 @st.composite
 def replies(draw: DrawFn, right: Answer | None) -> Reply:
     """A reply that is nearly *right* (what the provider says when nothing is wrong), or nothing like it."""
-    kind = draw(st.sampled_from(["changed"] * 9 + ["headers"] * 2 + ["error"] * 2 + ["any", "body", "lie", "raw"]))
-    data, status = (right.data, right.status) if right else (draw(documents), 200)
-    headers: dict[str, str] = {name: value for name, value in right.headers.items()} if right else {}
-    headers.pop("content-length", None)
-    headers.pop("content-type", None)
-    if kind == "changed":
-        return Reply(status=status, headers=headers, body=written(draw(changed(data))))
-    if kind == "headers":
-        names = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(WAITS), max_size=3)
-        more = {**draw(names), **draw(st.sampled_from(OTHERS))}
-        status = draw(st.sampled_from([status, status, 429, 503, 202, 302, 304]))
-        return Reply(status=status, headers={**headers, **more}, body=written(data), closes=True)
-    if kind == "error":
-        said = {draw(st.sampled_from(ERRORS)): draw(documents | st.just({"code": CANARY})) for _ in range(2)}
-        return Reply(status=draw(st.sampled_from(STATUSES + TROUBLES)), body=written(said), closes=True)
-    if kind == "any":
-        return Reply(status=draw(st.integers(100, 599)), body=written(draw(documents)), closes=True)
-    if kind == "body":
-        return Reply(status=draw(st.sampled_from([200, 200, 500])), body=draw(st.sampled_from(BODIES) | st.binary()))
-    if kind == "lie":
-        lie = {"Content-Length": draw(st.sampled_from(LIES))}
-        return Reply(status=status, headers=lie, body=json.dumps(data).encode(), closes=True)
-    return Reply(raw=draw(st.sampled_from(RAW) | st.binary(max_size=60)), closes=True)
+    kind = draw(st.sampled_from([kind for kind, often in KINDS.items() for _ in range(often)]))
+    right = right or Answer(status=200, data=draw(documents))
+    kept = {name: value for name, value in right.headers.items() if not name.startswith("content-")}
+    match kind:
+        case "changed":
+            reply = Reply(status=right.status, headers=kept, body=written(draw(changed(right.data))))
+        case "headers":
+            status = draw(st.sampled_from([right.status, right.status, 429, 503, 202, 302, 304]))
+            named = draw(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(WAITS), max_size=3))
+            headers = {**kept, **named, **draw(st.sampled_from(OTHERS))}
+            reply = Reply(status=status, headers=headers, body=written(right.data), closes=True)
+        case "error":
+            said = {draw(st.sampled_from(ERRORS)): draw(documents | st.just({"code": CANARY})) for _ in "12"}
+            status = draw(st.sampled_from(STATUSES + TROUBLES))
+            reply = Reply(status=status, body=written(said), closes=True)
+        case "any":
+            body = written(draw(documents))
+            reply = Reply(status=draw(st.integers(100, 599)), body=body, closes=True)
+        case "body":
+            body = draw(st.sampled_from(BODIES) | st.binary())
+            reply = Reply(status=draw(st.sampled_from([200, 200, 500])), body=body)
+        case "lie":
+            lie = {"Content-Length": draw(st.sampled_from(LIES))}
+            reply = Reply(status=right.status, headers=lie, body=written(right.data), closes=True)
+        case _:
+            reply = Reply(raw=draw(st.sampled_from(RAW) | st.binary(max_size=60)), closes=True)
+    return reply

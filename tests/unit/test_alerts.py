@@ -63,7 +63,7 @@ def test_an_alert_says_how_grave_it_is_and_what_to_do(alert: dict[str, Any]) -> 
     assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
     assert section.strip().startswith(f"Level {level}:")
     assert "**Do" in section
-    assert ("**Wake:**" in section) <= (level == "1")
+    assert ("**Wake:**" in section) == (level == "1")
 
 
 def test_texts_name_only_what_is_no_secret() -> None:
@@ -114,13 +114,11 @@ def test_a_rule_that_is_wrong_is_noticed(tmp_path: Path) -> None:
     place = tmp_path / "config" / "prometheus"
     place.mkdir(parents=True)
     (place / "rules.yml").write_text(RULES.read_text("utf-8").replace("for: 5m", "for: 6m"), encoding="utf-8")
+    (case,) = (each for each in CASES if "BreakerOpen" in each.read_text("utf-8"))
     (tmp_path / "tests" / "prometheus").mkdir(parents=True)
-    for case in CASES:
-        (tmp_path / "tests" / "prometheus" / case.name).write_text(case.read_text("utf-8"), encoding="utf-8")
+    (tmp_path / "tests" / "prometheus" / case.name).write_text(case.read_text("utf-8"), encoding="utf-8")
 
-    tested = ran(
-        tool("promtool"), "test", "rules", *(f"tests/prometheus/{case.name}" for case in CASES), cwd=tmp_path
-    )
+    tested = ran(tool("promtool"), "test", "rules", f"tests/prometheus/{case.name}", cwd=tmp_path)
 
     assert tested.returncode != 0
     assert "BreakerOpen" in tested.stdout + tested.stderr

@@ -200,6 +200,26 @@ def test_the_integration_asks_the_sandbox_in_place_of_every_provider() -> None:
         assert {key: value for key, value in given.items() if "PROVIDERS" in key} == expected, name
 
 
+def test_the_integration_is_no_part_of_a_live_fleet() -> None:
+    """Or the sandbox would answer live calls that wait; and .env opens no other way out."""
+    live, apart = composed(*LIVE), composed(*INTEGRATION)
+    elsewhere = ("NARROWS_EXPORT_TO", "NARROWS_IMPORT_TO", "NARROWS_TRACING_ENDPOINT")
+    outside = dict.fromkeys(elsewhere, "https://storage.example.com")
+
+    assert live["name"] != apart["name"]
+    assert all(volume is None for volume in apart["volumes"].values())  # no name that both would share
+    for name in OURS:
+        settings = Settings.load(outside | environment(apart["services"][name]))
+        assert (settings.export_to, settings.import_to, settings.tracing_endpoint) == (None, None, None), name
+
+
+def test_a_stop_waits_longer_than_any_call_may_take() -> None:
+    """A call ends within its provider's total time-out; 15 s more are for writing down what became of it."""
+    longest = max(registry.provider(name).timeouts.total for name in registry.names())
+
+    assert longest + 15 <= int(composed(*LIVE)["services"]["worker"]["stop_grace_period"].removesuffix("s"))
+
+
 def test_the_sandbox_starts_from_what_is_copied_into_its_image(tmp_path: Path) -> None:
     """Its folder and nothing else of the tests; no package is wanted."""
     image = (

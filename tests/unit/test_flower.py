@@ -45,7 +45,7 @@ def test_what_was_chosen_stays() -> None:
 
 
 def test_a_login_elsewhere_is_an_account_too() -> None:
-    """OAuth names who may come in by a pattern of addresses; compose hands over an empty account beside it."""
+    """OAuth names who may come in by a pattern of addresses; compose gives an empty account beside it."""
     for given in ({}, {"basic_auth": [""]}):
         chosen = options(auth=r".+@example\.org", **given)
 

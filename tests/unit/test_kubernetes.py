@@ -272,6 +272,14 @@ def test_every_group_is_scaled_by_its_own_queues_and_providers() -> None:
         assert depths in (queues, queues - {UPKEEP})
 
 
+def test_without_redis_the_largest_group_keeps_to_a_providers_rate() -> None:
+    """Each worker then takes its part of the rate; more workers than parts would overrun it."""
+    most = max(each["spec"]["maxReplicaCount"] for each in objects("ScaledObject"))
+    parts = int(named("narrows", "ConfigMap")["data"]["NARROWS_FLEET_SIZE"])
+
+    assert parts >= most
+
+
 def test_monitors_look_where_the_metrics_are() -> None:
     """Each by labels that pods or services have, with the token of the Secret."""
     known = set(named("narrows", "Secret")["stringData"])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import io
 import json
 import logging
 import os
+import subprocess
 import sys
 import threading
 import warnings
@@ -360,8 +363,78 @@ def test_an_argument_that_cannot_be_shown_loses_the_line_and_not_the_caller(line
     assert lines()[0]["message"] == "log line lost"
 
 
+def test_a_number_longer_than_python_writes_is_told_by_its_size(lines: Lines) -> None:
+    """Its digits would cost the caller an exception, with files or on a terminal."""
+    logger.info("seen", extra={"count": 10**5000, "of": [-(10**5000)]})
+
+    assert (lines()[0]["count"], lines()[0]["of"]) == ("<int of 16610 bits>", ["<int of 16610 bits>"])
+
+
+@pytest.mark.parametrize("pretty", [True, False])
+def test_a_stream_that_breaks_in_any_way_costs_the_line_and_not_the_caller(
+    pretty: bool,  # noqa: FBT001
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Who logs has better things to do than to mind who reads."""
+
+    class Broken(io.StringIO):
+        def write(self, _: str) -> int:
+            raise RuntimeError("broken")
+
+    setup_logging(stream=Broken(), pretty=pretty)
+
+    logger.info("seen")
+
+    assert "Logging error" in capfd.readouterr().err
+
+
+def test_an_error_that_asyncio_tells_of_keeps_its_words(lines: Lines) -> None:
+    """It writes the repr of a task, its error and a callback's arguments into a sentence of its own."""
+
+    async def fail() -> None:
+        raise ValueError(MESSAGE)
+
+    async def serve() -> None:
+        lost = asyncio.ensure_future(fail())
+        asyncio.get_running_loop().call_soon(int, MESSAGE)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        del lost
+        gc.collect()
+
+    asyncio.run(serve())
+
+    told = lines()
+    assert sorted(line["message"].partition(" ")[0] for line in told) == ["Exception", "Task"]
+    assert all("ValueError: <message withheld>" in line["exception"] for line in told)
+    assert not [part for part in PRIVATE if part in json.dumps(told)]
+
+
+def test_an_error_that_nobody_can_catch_is_a_line_without_its_words() -> None:
+    """Python prints it otherwise, from whatever thread the collector happens to come by in."""
+    code = (
+        "import sys; from config.logging import setup_logging\n"
+        "class Odd:\n"
+        "    def __del__(self): raise ValueError(sys.argv[1])\n"
+        "setup_logging(); Odd()"
+    )
+    command = [sys.executable, "-c", code, MESSAGE]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stderr
+
+    line = json.loads(told)
+    assert (line["level"], line["message"]) == ("WARNING", "exception ignored")
+    assert "in __del__" in line["exception"]
+    assert not [part for part in PRIVATE if part in told]
+
+
 json_like = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(10**4299, 10**4301)
+    | st.floats()
+    | st.text()
+    | st.binary(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )

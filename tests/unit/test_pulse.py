@@ -71,3 +71,15 @@ def test_who_ends_in_order_is_not_missed_and_not_called_back_by_being_busy(
     clock.now += 10_000
 
     assert pulse.silent() == []
+
+
+def test_what_seems_to_hang_is_silent_when_that_lasts(pulse: Pulse, clock: Clock) -> None:
+    """Said again and again it is as long ago as the first time; one that comes back begins anew."""
+    for _ in range(2):
+        for _ in range(7):
+            pulse.miss("slots")
+            assert pulse.silent() == []
+            clock.now += 10.0
+        assert pulse.silent() == ["slots"]
+        pulse.forget("slots")
+        assert pulse.silent() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -148,6 +149,31 @@ def test_a_certificate_of_tomorrow_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(DecodeError, match="not valid yet"):
         loads(text, "application/data", "utf-8", accept=["application/data"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "encoding"),
+    [
+        (b"application/json", b"unicode_escape"),
+        (b"application/json", b"utf-7"),
+        (b"application/x-python-serialize", b"binary"),
+        (b"text/plain", b"utf-8"),
+    ],
+)
+def test_what_was_signed_is_read_as_it_was_signed(tmp_path: Path, kind: bytes, encoding: bytes) -> None:
+    """Its type and encoding lie beside the signature: another would make two arguments of one."""
+    own = pair(tmp_path, "own")
+    install(settings(own, tmp_path))
+    _, _, text = dumps([[], {"note": 'a", "amount": "9'}, {}], serializer="auth")
+    parts = base64.b64decode(text).split(b"\x00\x01", 4)
+    other = base64.b64encode(b"\x00\x01".join([*parts[:2], kind, encoding, parts[4]])).decode()
+
+    assert (
+        loads(text, "application/data", "utf-8", accept=["application/data"])[1]["note"] == 'a", "amount": "9'
+    )
+    assert parts[2:4] == [b"application/json", b"utf-8"]
+    with pytest.raises(DecodeError, match="Unexpected content"):
+        loads(other, "application/data", "utf-8", accept=["application/data"])
 
 
 HEADERS = {"task": "a.b", "id": "1", "expires": None, "timelimit": [None, 3], "narrows": {"at": 1.25, "v": 1}}

@@ -89,7 +89,7 @@ def opened(raw: bytes, *, now: float, tier: Tier) -> Entry:
     Raises:
         ValueError, zlib.error: It is no envelope.
     """
-    stored_at = int(raw[:13]) / 1000
+    stored_at, (fresh_until, _) = int(raw[:13]) / 1000, expiry(raw)
     start = HEAD + int(raw[36:40], 16)
     form, body = raw[13:14], raw[start:]
     if form == b"z":
@@ -99,7 +99,7 @@ def opened(raw: bytes, *, now: float, tier: Tier) -> Entry:
     return Entry(
         value=json.loads(body),
         age=max(0.0, now - stored_at),
-        fresh=now * 1000 < int(raw[14:27]),
+        fresh=now < fresh_until,
         stored_at=stored_at,
         tier=tier,
         etag=raw[HEAD:start].decode() or None,

@@ -33,7 +33,7 @@ def doctor(
             "--only",
             metavar="NAME",
             help="Look at this alone: state, broker, result, cache, packages, workers, results, beat, "
-            "exporter, tracing or a provider. More than once for several.",
+            "exporter, tracing, signing or a provider. More than once for several.",
         ),
     ] = None,
     as_json: AsJson = False,

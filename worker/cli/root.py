@@ -6,10 +6,12 @@ Exit codes: 0 done; 1 done and the answer is bad, or it could not be done; 2 wro
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import TYPE_CHECKING
 
 import typer
+from typer.main import get_command
 
 from worker.cli import (
     breaker,
@@ -33,7 +35,7 @@ from worker.cli.desk import Desk
 from worker.cli.output import complain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["root", "run"]
 
@@ -88,11 +90,17 @@ def _narrows() -> None:
     """Look after the calls between your services and the outside APIs."""
 
 
+@functools.cache
+def _commands() -> Callable[..., object]:
+    """All of them, made once: Typer would read all their signatures anew for each command that is run."""
+    return get_command(root)
+
+
 def run(args: Sequence[str], *, desk: Desk | None = None) -> int:
     """The exit code of ``narrows *args*``; *desk* stands in for this process's own settings and servers."""
     desk = desk or Desk()
     try:
-        root(args=list(args), prog_name="narrows", obj=desk)
+        _commands()(args=list(args), prog_name="narrows", obj=desk)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILED
     except Exception as why:  # noqa: BLE001 - a person is told in one line, whatever it was
