@@ -12,8 +12,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from redis import RedisError
 
 from tests.chaos.talk import broken, say
 from tests.fleet import Fleet, Ground, until
@@ -106,11 +109,12 @@ def watch(plan: Soak, ground: Ground, pid: int, load: subprocess.Popen[bytes]) -
     path.parent.mkdir(exist_ok=True)
     with path.open("w") as lines:
         while (at := time.monotonic() - began) < plan.lasts and load.poll() is None:
-            samples.append(now := sample(at, ground, pid))
-            lines.write(json.dumps(now.as_json()) + "\n")
-            if at >= told:
-                say(told_of(now))
-                told += 60.0
+            with suppress(RedisError):  # its connection was among those that were reset
+                samples.append(now := sample(at, ground, pid))
+                lines.write(json.dumps(now.as_json()) + "\n")
+                if at >= told:
+                    say(told_of(now))
+                    told += 60.0
             time.sleep(plan.every)
     return samples
 
@@ -123,7 +127,10 @@ def told_of(now: Sample) -> str:
 
 
 def _left(ground: Ground, pid: int) -> int:
-    now = sample(0, ground, pid)
+    try:
+        now = sample(0, ground, pid)
+    except RedisError:
+        return 1
     return now.held + now.waits
 
 
