@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from worker.checks import Ailment, Finding
 from worker.errors import ConfigurationError
@@ -32,6 +33,7 @@ def tracing_finding(settings: Settings) -> Iterator[Finding]:
         raise Ailment(str(missing), "install it, or unset NARROWS_TRACING_ENDPOINT") from None
     from worker.tracing_export import Collector
 
+    place = urlsplit(endpoint).netloc  # some vendors' addresses have a key in their path
     collector = Collector.of(settings)
     try:
         refused = collector.post(b"")
@@ -41,9 +43,8 @@ def tracing_finding(settings: Settings) -> Iterator[Finding]:
         cure = (
             "look at the collector, NARROWS_TRACING_ENDPOINT and NARROWS_TRACING_HEADERS; calls go on without"
         )
-        yield Finding(
-            name="tracing", ok=True, detail=f"{endpoint} does not take spans: {refused}", advice=cure
-        )
+        detail = f"{place} does not take spans: {refused}"
+        yield Finding(name="tracing", ok=True, detail=detail, advice=cure)
         return
-    share = f"{settings.tracing_sample:.0%} of traces to {endpoint}"
+    share = f"{settings.tracing_sample:.0%} of traces to {place}"
     yield Finding(name="tracing", ok=True, detail=share)

@@ -78,13 +78,15 @@ def test_spans_beyond_the_queue_are_lost_and_nobody_waits(
 
 
 def test_doctor_says_whether_the_collector_takes_spans(receiver: Receiver) -> None:
-    """One that does not is a warning: calls are made all the same."""
+    """One that does not is a warning: calls are made all the same. Of its address,
+    whose path may hold a key, the host is told."""
+    place = receiver.url.removeprefix("http://")
     (off,) = tracing_finding(Settings())
     (well,) = tracing_finding(Settings(tracing_endpoint=f"{receiver.url}/v1/traces", tracing_sample=0.25))
     receiver.mode = "refuse"
     (ill,) = tracing_finding(Settings(tracing_endpoint=f"{receiver.url}/v1/traces"))
 
-    assert [off.detail, well.detail] == ["off", f"25% of traces to {receiver.url}/v1/traces"]
+    assert [off.detail, well.detail] == ["off", f"25% of traces to {place}"]
     assert [well.advice, ill.ok] == ["", True]
     assert "503" in ill.detail
     assert ill.advice
