@@ -124,6 +124,7 @@ class Ground:
             with server.client() as client:
                 client.flushall()
         self.sandbox.control.reset()
+        self._part()  # the module before may have killed the server that this process is connected to
 
     @staticmethod
     def _point(env: Mapping[str, str]) -> None:
@@ -134,9 +135,14 @@ class Ground:
         settings.cache_clear()
         engine.cache_clear()
         app.config_from_object(_configuration(), force=True)
+        Ground._part()
+        app._backend_cache, app._local = None, threading.local()
+
+    @staticmethod
+    def _part() -> None:
+        """Close this process's connections to the broker."""
         app.close()
         app.amqp._producer_pool = None
-        app._backend_cache, app._local = None, threading.local()
 
 
 class Fleet:

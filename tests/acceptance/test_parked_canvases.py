@@ -17,8 +17,8 @@ from tests.fleet import Fleet, Ground, held, until
 
 @pytest.fixture(scope="module")
 def fleet(clean: Ground) -> Iterator[Fleet]:
-    """Two workers."""
-    with Fleet(clean, workers=2) as fleet:
+    """A worker."""
+    with Fleet(clean, workers=1) as fleet:
         yield fleet
 
 
@@ -101,7 +101,7 @@ def test_a_parked_call_keeps_its_priority(state: Redis, lot: Lot) -> None:
     with lot.shut():
         call = pace.apply_async((1,), priority=7, correlation_id="mine", headers={"tenant": "acme"})
         lot.holds(1)
-        with held("paced"):
+        with held("paced", workers=1):
             state.delete(lot.keys.limits)
             until(lambda: state.llen("paced") == 1)
             (raw,) = state.lrange("paced", 0, -1)

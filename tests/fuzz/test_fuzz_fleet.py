@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import partial
 from http import HTTPStatus
 from itertools import count
 from typing import Any
@@ -26,7 +27,7 @@ CALLS = 150
 PACE = {
     "RATE": "200",
     "BURST": "200",
-    "TOTAL_TIMEOUT": "0.7",
+    "TOTAL_TIMEOUT": "1",
     "MAX_BODY": "200000",
     "CACHE_SECONDS": "0",
     "STALE_IF_ERROR": "0",
@@ -39,6 +40,7 @@ PACE = {
     "RETRY_FLOOR": "100000",
     "COOLDOWN": "0.2",
     "MAX_COOLDOWN": "0.4",
+    "TOO_LONG": "wait",
     "DAILY_QUOTA": "100000",
 }
 """So that nobody waits, and no breaker keeps most calls from meeting a provider at all."""
@@ -50,6 +52,7 @@ NUMBERS = count()
 @pytest.fixture(scope="module")
 def fleet(ground: Ground) -> Iterator[Fleet]:
     """One worker of eight slots."""
+    ground.sandbox.musicbrainz.rate = None  # it would throttle by itself what comes at this pace
     env = {
         f"NARROWS_PROVIDERS__{name.upper()}__{key}": value for name in DOORS for key, value in PACE.items()
     }
@@ -88,6 +91,13 @@ def over(call: AsyncResult[Any]) -> bool:
     return bool(call.ready() or (call.state == states.RETRY and str(call.result)))
 
 
+def answered(name: str) -> bool:
+    """Whether a call of that task, as it is right, has its result."""
+    call = called(name)
+    call.get(timeout=30, propagate=False)
+    return bool(call.successful())
+
+
 def forgiven(state: Redis) -> None:
     """All providers are as if nothing had happened; what waits is let go."""
     for name in DOORS:
@@ -123,7 +133,7 @@ def test_every_call_ends_whatever_its_provider_does_and_the_worker_goes_on(
     with ground.client() as state:
         forgiven(state)
     for name in OPERATIONS:
-        called(name).get(timeout=30)
+        until(partial(answered, name), 60.0)  # a busy machine may be late for PACE
     assert [pid] == fleet.pids
     assert not ground.sandbox.errors
     assert "Traceback" not in fleet.logs

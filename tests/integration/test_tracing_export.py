@@ -78,8 +78,7 @@ def test_spans_beyond_the_queue_are_lost_and_nobody_waits(
 
 
 def test_doctor_says_whether_the_collector_takes_spans(receiver: Receiver) -> None:
-    """One that does not is a warning: calls are made all the same. Of its address,
-    whose path may hold a key, the host is told."""
+    """One that does not is a warning: calls are made all the same. A path may hold a key, and is not told."""
     place = receiver.url.removeprefix("http://")
     (off,) = tracing_finding(Settings())
     (well,) = tracing_finding(Settings(tracing_endpoint=f"{receiver.url}/v1/traces", tracing_sample=0.25))
