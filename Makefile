@@ -108,6 +108,10 @@ chaos: $(STAMP) ## Kill workers and Valkey while calls run, wait and submit (CHA
 	$(BIN)/python -m tests.chaos.summary $(if $(FURTHER),,--short) || failed=1; \
 	exit $$failed
 
+.PHONY: fuzz
+fuzz: $(STAMP) ## Try many thousand odd arguments and answers on every task
+	@FUZZ=long $(BIN)/python -m pytest tests/fuzz
+
 .PHONY: soak
 soak: $(STAMP) ## Load a fleet for twenty minutes while things go wrong, and see whether anything grows
 	@$(BIN)/python -m tests.soak

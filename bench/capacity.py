@@ -62,9 +62,9 @@ def memory(ground: Ground, *, waiting: int = WAITING) -> dict[str, float]:
     """Bytes of the server for each call in line, each result, each dead letter; nothing runs meanwhile."""
     from tasks import fetch_permits
     from worker import enqueue_many
-    from worker.deadletters import DeadLetter
     from worker.engine import engine
     from worker.keys import keys
+    from worker.letters.deadletter import DeadLetter
 
     lots = [(_lot(1, number),) for number in range(waiting)]
     with ground.client() as state:

@@ -17,7 +17,7 @@ from redis import Redis
 from bench.report import Figure, median, ratios
 from worker.engine import engine
 from worker.keys import keys
-from worker.letter import DeadLetter, iso
+from worker.letters.letter import DeadLetter, iso
 from worker.operation import Steps, operation
 from worker.provider import Provider, Rate
 from worker.request import Request

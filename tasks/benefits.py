@@ -23,7 +23,7 @@ from tasks.arguments import several
 from tasks.benefits_household import AHousehold, People, document
 from tasks.benefits_programs import Program, Screening, screening
 from tasks.benefits_terms import PROGRAM, YES_OR_NO, maybe
-from worker.auth import ClientCredentials, Login
+from worker.auth.pieces import ClientCredentials, Login
 from worker.choice import choice
 from worker.operation import Steps, operation
 from worker.provider import Breaker, Provider, Rate, Signs

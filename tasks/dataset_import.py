@@ -19,9 +19,9 @@ from uuid import uuid4
 from celery import current_task
 
 from tasks import nyc_open_data, storage
+from tasks.arguments.moments import SomeMoment
 from tasks.importing.job import Imported, Job, Marks, RedisMarks
 from tasks.importing.order import DatasetId, FormatName, Sink, below
-from tasks.moments import SomeMoment
 from worker.operation import Steps, operation
 from worker.steps import asking
 

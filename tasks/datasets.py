@@ -15,7 +15,7 @@ from operator import attrgetter
 from typing import Any
 
 from tasks import soql
-from tasks.bbl import BBL
+from tasks.arguments.bbl import BBL
 
 __all__ = [
     "COMPLAINTS_311",

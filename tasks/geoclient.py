@@ -19,11 +19,11 @@ from dataclasses import replace
 from typing import Any
 
 from tasks.apim import DAY, WAITS
-from tasks.bbl import BBL
+from tasks.arguments.bbl import BBL
+from tasks.arguments.location import Location
+from tasks.arguments.place import Geocoding, meaning
 from tasks.geoclient_answers import SOURCE, geocoding
-from tasks.location import Location
-from tasks.place import Geocoding, meaning
-from worker.auth import Pair
+from worker.auth.pieces import Pair
 from worker.provider import Auth, Breaker, Caching, Option, Provider, Quota, Rate, Signs, Verdict
 from worker.request import Answer, Request
 from worker.steps import Steps

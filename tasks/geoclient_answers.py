@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.address import bin_number
-from tasks.bbl import BBL, BOROUGHS
-from tasks.place import Geocoding, Place
+from tasks.arguments.address import bin_number
+from tasks.arguments.bbl import BBL, BOROUGHS
+from tasks.arguments.place import Geocoding, Place
 from worker.errors import ResponseUnreadable
 
 __all__ = ["SOURCE", "geocoding"]

@@ -10,8 +10,8 @@ not be kept, so an outage of Geoclient's would buy a worse answer at the price o
 from __future__ import annotations
 
 from tasks import geoclient, mapbox
-from tasks.location import Location, LocationArgument
-from tasks.place import Geocoding
+from tasks.arguments.location import Location, LocationArgument
+from tasks.arguments.place import Geocoding
 from worker.choice import Choice, choice
 from worker.errors import CallError, CredentialsRefused, RequestInvalid, ResourceMissing
 from worker.operation import Steps, operation
@@ -25,7 +25,7 @@ def geocode(location: LocationArgument) -> Steps[Geocoding]:
     """Where an address, an intersection, a tax lot or a building lies, or which places it may be.
 
     ``location`` is a text as people type it, a BBL, a BIN, or an object that names its parts
-    (:mod:`tasks.location`). What is ambiguous or not found is an answer, not an error.
+    (:mod:`tasks.arguments.location`). What is ambiguous or not found is an answer, not an error.
     """
     return (yield from located(location, choice(geoclient.PROVIDER), choice(mapbox.PROVIDER)))
 

@@ -24,11 +24,11 @@ GOES_ON_WITHIN = 600.0
 def replay_dead_letters() -> dict[str, dict[str, Any]]:
     """``{provider: {"end": why it ended, "outcomes": {what became of letters: how many}}}``.
 
-    Only retryable letters, while breaker and quota allow it, one canary first; see ``worker/replay.py``. A
-    provider with nothing to replay is left out.
+    Only retryable letters, while breaker and quota allow it, one canary first; see
+    :mod:`worker.letters.replay`. A provider with nothing to replay is left out.
     """
     from worker.engine import engine
-    from worker.replaying import Replayer
+    from worker.letters.replaying import Replayer
 
     lasts = engine().settings.task_time_limit * SHARE
     done = Replayer(engine(), lasts=lasts, patience=min(30.0, lasts / 3)).run()
@@ -55,9 +55,9 @@ def export_dead_letters() -> dict[str, int]:
 
     from worker import registry
     from worker.engine import engine
-    from worker.exporting import Exporter, overdue
+    from worker.letters.exporting import Exporter, overdue
+    from worker.letters.unroutable import UNROUTABLE
     from worker.storage import StorageFailed, chosen
-    from worker.unroutable import UNROUTABLE
 
     settings = engine().settings
     storage = chosen(settings)

@@ -19,10 +19,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from tasks.address import AddressText
 from tasks.arguments import whole_number
+from tasks.arguments.address import AddressText
+from tasks.arguments.place import Geocoding, meaning
 from tasks.mapbox_answers import SOURCE, geocoding
-from tasks.place import Geocoding, meaning
 from worker.choice import Choice, choice
 from worker.operation import Steps, operation
 from worker.provider import Auth, Breaker, Caching, Option, Provider, Rate, Signs, Verdict

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.address import ending
-from tasks.bbl import BOROUGHS
-from tasks.place import Geocoding, Place
+from tasks.arguments.address import ending
+from tasks.arguments.bbl import BOROUGHS
+from tasks.arguments.place import Geocoding, Place
 from worker.errors import ResponseUnreadable
 
 __all__ = ["SOURCE", "geocoding"]

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from tasks.arguments import whole_number
-from tasks.isrc import ISRC
+from tasks.arguments.isrc import ISRC
 from tasks.music import ArtistOrNone, Title
 from tasks.musicbrainz_recordings import Recording, Recordings, chosen, recordings
 from worker.errors import ResponseUnreadable

@@ -22,7 +22,7 @@ from typing import Annotated, Any
 
 from tasks import soql
 from tasks.arguments import IsoDate, several, some_of, whole_number
-from tasks.bbl import BBL, BBLText
+from tasks.arguments.bbl import BBL, BBLText
 from tasks.datasets import COMPLAINTS_311, DATASETS, DOB_VIOLATIONS, HPD_VIOLATIONS, PERMITS, Dataset
 from tasks.importing.options import OPTIONS
 from tasks.query import MOST, Query, Row, is_rows, read

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 from tasks import soql
-from tasks.bbl import BBL
+from tasks.arguments.bbl import BBL
 from tasks.datasets import Dataset
 from worker.errors import ResponseUnreadable
 from worker.operation import Steps

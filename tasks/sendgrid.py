@@ -16,13 +16,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from tasks.email_address import EmailAddress, Recipients, email_address
+from tasks.arguments.email_address import EmailAddress, Recipients, email_address
+from tasks.arguments.texts import json_object, one_line, some_text
 from tasks.sendgrid_mail import details, mail, receipt, tagged
-from tasks.texts import json_object, one_line, some_text
 from worker.choice import choice
 from worker.operation import Steps, operation
 from worker.provider import Auth, Breaker, Option, Provider, Quota, Rate, Signs
-from worker.submission import Accepted, IdempotencyKey, Submits
+from worker.submissions.submission import Accepted, IdempotencyKey, Submits
 
 __all__ = ["PROVIDER", "send_email"]
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from worker.errors import ArgumentsInvalid, CallInDoubt
-from worker.external_id import external_id
 from worker.request import Answer, Request
-from worker.submission import Accepted
+from worker.submissions.external_id import external_id
+from worker.submissions.submission import Accepted
 
 __all__ = ["MARK", "details", "mail", "receipt", "tagged"]
 

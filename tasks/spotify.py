@@ -19,10 +19,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks import spotify_track
-from tasks.isrc import OptionalISRC
+from tasks.arguments.isrc import OptionalISRC
 from tasks.spotify_track import Track
 from tasks.spotify_words import Limit, Market, OptionalText, Text, TrackId, limit, query
-from worker.auth import ClientCredentials
+from worker.auth.pieces import ClientCredentials
 from worker.choice import choice
 from worker.errors import ResourceMissing, ResponseUnreadable
 from worker.operation import Steps, operation

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from tasks.moments import Moment
+from tasks.arguments.moments import Moment
 from tasks.watermarks import (
     ErrorText,
     SourceId,

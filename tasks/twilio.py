@@ -18,17 +18,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from tasks.phone_number import PhoneNumber, Sender, sender
-from tasks.texts import some_text
+from tasks.arguments.phone_number import PhoneNumber, Sender, sender
+from tasks.arguments.texts import some_text
+from tasks.arguments.web_address import WebAddress
 from tasks.twilio_doubt import verify
 from tasks.twilio_likeness import Sent
 from tasks.twilio_message import account_sid, message, receipt, service_sid
-from tasks.web_address import WebAddress
-from worker.auth import Basic
+from worker.auth.pieces import Basic
 from worker.choice import choice
 from worker.operation import Steps, operation
 from worker.provider import Breaker, Option, Provider, Rate, Signs, Timeouts
-from worker.submission import Accepted, IdempotencyKey, Submission, Submits
+from worker.submissions.submission import Accepted, IdempotencyKey, Submission, Submits
 
 __all__ = ["PROVIDER", "send_sms"]
 

@@ -14,7 +14,7 @@ from tasks.twilio_likeness import Sent, chosen
 from worker.errors import ResponseUnreadable, StateUnavailable
 from worker.operation import Steps
 from worker.steps import Do
-from worker.submission import Accepted, Submission
+from worker.submissions.submission import Accepted, Submission
 
 __all__ = ["verify"]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from worker.choice import Choice, variable
 from worker.errors import CallInDoubt, ConfigurationError
-from worker.external_id import external_id
 from worker.request import Answer, Request
-from worker.submission import Accepted
+from worker.submissions.external_id import external_id
+from worker.submissions.submission import Accepted
 
 __all__ = ["account_sid", "message", "path_of", "receipt", "service_sid"]
 

@@ -29,8 +29,8 @@ def check_health() -> dict[str, Any]:
     which a tenth is left, dead letters, submissions in doubt for an hour, and open ones that nobody asked
     about for three. When the state Redis does not answer, the providers are left out.
     """
+    from worker.doctor.readiness import ready
     from worker.engine import engine
-    from worker.readiness import ready
 
     checks = ready(engine(), app)
     failed = [check.name for check in checks if not check.ok]

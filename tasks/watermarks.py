@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from tasks.arguments import Parsed
-from tasks.moments import exact_moment
+from tasks.arguments.moments import exact_moment
 from worker.errors import ResponseUnreadable
 from worker.request import Answer
 

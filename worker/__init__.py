@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from worker.application import app
 
 if TYPE_CHECKING:
-    from worker.bulk import Batch, enqueue_many
+    from worker.bulk.enqueueing import Batch, enqueue_many
     from worker.logs import (
         clear_request_context,
         get_logger,
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         set_request_context,
         setup_logging,
     )
-    from worker.submissions import find_submission
+    from worker.submissions.finding import find_submission
 
 __all__ = [
     "Batch",
@@ -34,10 +34,10 @@ __all__ = [
 ]
 
 _FOUND_IN = {
-    "Batch": "worker.bulk",
+    "Batch": "worker.bulk.enqueueing",
     "clear_request_context": "worker.context",
-    "enqueue_many": "worker.bulk",
-    "find_submission": "worker.submissions",
+    "enqueue_many": "worker.bulk.enqueueing",
+    "find_submission": "worker.submissions.finding",
     "get_logger": "worker.logs",
     "log_exceptions": "worker.logs",
     "log_execution_time": "worker.logs",

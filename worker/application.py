@@ -24,7 +24,7 @@ def _configuration() -> dict[str, Any]:
 
         chosen["broker_transport_options"]["frame_handler"] = careful
     if settings().signing.wanted:
-        from worker.signing import install
+        from worker.signing.signer import install
 
         install(settings())
     return chosen
@@ -39,13 +39,13 @@ def _told_more(url: str) -> str:
 
 app = Celery(
     "narrows",
-    amqp="worker.sealed_messages:SealedAMQP",
+    amqp="worker.sealing.messages:SealedAMQP",
     control="worker.revocation:RecordedControl",
     events="worker.events:PacedEvents",
     include=["tasks"],
 )
 app.add_defaults(_configuration)
-app.steps["consumer"].add("worker.liveness:Liveness")
+app.steps["consumer"].add("worker.doctor.liveness:Liveness")
 app.steps["worker"].update(f"worker.service:{step}" for step in ("Preflight", "Sweeper", "Observatory"))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from worker.auth import Basic
+from worker.auth.pieces import Basic
 from worker.errors import ConfigurationError
 
 if TYPE_CHECKING:

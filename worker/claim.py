@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from worker.gate import Report
     from worker.keys import Keys
     from worker.retry import RetryPolicy
-    from worker.submission import Submits
+    from worker.submissions.submission import Submits
 
 __all__ = ["Claim"]
 
@@ -54,7 +54,7 @@ class Claim:
         wait: Seconds that the task is to wait outside of the slot; None while it does not.
         planned: The failure that ``retry_in`` is for.
         submits: How its operation submits; None for one that only asks.
-        noted: What the ledger is to know of it from the start (JSON, see ``worker/ledger.py``).
+        noted: What the ledger is to know of it from the start (JSON, see ``worker/submissions/ledger.py``).
         sending: A request that may act was let out in this run.
         again: It is known that the one before did nothing.
         taken: The provider has answered it well.

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from worker.auth import Auth, Basic, Pair
+from worker.auth.pieces import Auth, Basic, Pair
 from worker.errors import ConfigurationError
 from worker.http.client import HttpClient
 from worker.http.origin import environment_proxy, tls
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from config.settings import ProviderSettings
-    from worker.auth import TokenAuth
+    from worker.auth.pieces import TokenAuth
 
 __all__ = ["TOKEN_SIGNS", "Clients", "TokenHost", "open_clients", "trusted"]
 

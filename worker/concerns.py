@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from worker.letter import UNROUTABLE
+from worker.letters.letter import UNROUTABLE
 
 if TYPE_CHECKING:
     from worker.snapshot import Look

@@ -20,15 +20,15 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from redis.exceptions import RedisError
 
 from config.signed import SERIALIZER
-from worker.binding import CODE as UNSIGNED
-from worker.binding import unsigned
 from worker.engine import engine
 from worker.envelope import flaw_of
 from worker.errors import StateUnavailable
 from worker.formats import is_newer
 from worker.handover import handed_over
+from worker.letters.unroutable import CODE, keep, letter_of
+from worker.signing.binding import CODE as UNSIGNED
+from worker.signing.binding import unsigned
 from worker.taken import RABBIT, taking
-from worker.unroutable import CODE, keep, letter_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from worker.traceparent import Headers, root_of
+from worker.tracing.traceparent import Headers, root_of
 
 if TYPE_CHECKING:
     from worker.claim import Claim

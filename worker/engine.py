@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from worker import registry
 from worker.bulkhead import Bulkhead
+from worker.doctor.pulse import Pulse
 from worker.errors import ConfigurationError
 from worker.outbox import Outbox
 from worker.overrides import overridden
-from worker.pulse import Pulse
 from worker.record import Records
 from worker.stores import Line, connect
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
     from config.settings import Settings
     from worker.cache.cache import Cache
-    from worker.deadletters import DeadLetters
     from worker.gate import Gate
     from worker.gateway import Gateway
-    from worker.ledger import Ledger
+    from worker.letters.deadletter import DeadLetters
     from worker.metrics.metrics import Metrics
     from worker.pipeline import Pipeline
     from worker.releaser import Releaser
     from worker.runner import Runner
-    from worker.sealing import Sealer
-    from worker.submitting import Submitter
-    from worker.tracing import Tracer
+    from worker.sealing.sealer import Sealer
+    from worker.submissions.ledger import Ledger
+    from worker.submissions.submitting import Submitter
+    from worker.tracing.tracer import Tracer
     from worker.watcher import Watcher
 
 __all__ = ["Engine", "engine"]
@@ -80,7 +80,7 @@ class Engine:
         Raises:
             ConfigurationError: They name a task that there is not.
         """
-        from worker.sealing import chosen_sealer
+        from worker.sealing.sealer import chosen_sealer
 
         return chosen_sealer(self.settings)
 
@@ -126,7 +126,7 @@ class Engine:
         Raises:
             ConfigurationError: What that takes is not installed.
         """
-        from worker.tracing import chosen_tracer
+        from worker.tracing.tracer import chosen_tracer
 
         return chosen_tracer(self.settings)
 
@@ -142,7 +142,7 @@ class Engine:
     @cached_property
     def submitter(self) -> Submitter:
         """What runs operations that submit."""
-        from worker.submitting import Submitter
+        from worker.submissions.submitting import Submitter
 
         return Submitter(self.pipeline, self.ledger)
 
@@ -196,7 +196,7 @@ class Engine:
 
     def ledger(self, name: str) -> Ledger:
         """What is remembered of the submissions of the provider of that name."""
-        from worker.ledger import Ledger
+        from worker.submissions.ledger import Ledger
 
         return Ledger(self.state, self.line, name)
 
@@ -209,7 +209,7 @@ class Engine:
 
     def dead_letters(self, name: str) -> DeadLetters:
         """The dead letters of the provider of that name."""
-        from worker.deadletters import DeadLetters
+        from worker.letters.deadletter import DeadLetters
 
         return DeadLetters(self.state, name, sealer=self.sealer)
 

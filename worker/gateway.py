@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from worker.auth.tokens import Tokens
 from worker.breaker import FleetBreaker
 from worker.clients import open_clients
 from worker.gate import Gate
@@ -13,8 +14,7 @@ from worker.overrides import kept_for, overridden
 from worker.request import Answer
 from worker.retry import RetryPolicy
 from worker.spare import Spare
-from worker.suppressed import Suppressed
-from worker.tokens import Tokens
+from worker.submissions.suppressed import Suppressed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -33,7 +33,7 @@ integer milliseconds since the epoch on Redis's own clock. Expiry only collects 
     narrows:{p}:replaying           string  who replays its dead letters just now          its lease
     narrows:{p}:exporting           string  who exports them                               its lease
     narrows:{p}:canary              hash    the letter replayed alone first (see           a day
-                                            worker/canary.py)
+                                            worker/letters/canary.py)
     narrows:{p}:flight:<print>      string  who asks this: a task id, a nonce, or landed   one call's lease
     narrows:{p}:cache:<print>       string  an answer (see worker/cache/), cache Redis     fresh + stale time
     narrows:{p}:token:<print>       string  an access token, sealed under its credential   as long as it

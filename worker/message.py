@@ -75,7 +75,7 @@ def _sealed(name: str, body: Any) -> Any:
     if not sealer.patterns:
         return body
     from worker.application import app
-    from worker.sealed_body import sealed_body
+    from worker.sealing.body import sealed_body
 
     return sealed_body(sealer, app.tasks, name, body)
 

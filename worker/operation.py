@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from worker.provider import Provider
-    from worker.submission import Submits
+    from worker.submissions.submission import Submits
 
 __all__ = ["Operation", "Progress", "Steps", "operation"]
 
@@ -189,7 +189,7 @@ def operation(
         lane: Where its calls stand in line when their callers do not say: ``interactive``, ``batch`` or
             ``replay``.
         submission: How it submits: it yields one request that is not repeatable, returns
-            :class:`worker.submission.Accepted`, and has a parameter ``idempotency_key``.
+            :class:`worker.submissions.submission.Accepted`, and has a parameter ``idempotency_key``.
     """
     lane_named(lane, provider.name)
     registry.add(provider)

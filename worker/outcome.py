@@ -23,13 +23,13 @@ from worker.http.retry_after import headroom
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from worker.auth.tokens import Token
     from worker.claim import Claim
     from worker.gate import Report
     from worker.gateway import Gateway
     from worker.http.retry_after import Headroom
     from worker.provider import Provider
     from worker.request import Request
-    from worker.tokens import Token
 
 __all__ = ["FORBIDDEN", "believed", "learnt", "noted"]
 

@@ -28,7 +28,7 @@ def outgoing(app: Celery, publish: Callable[..., Any]) -> Callable[..., Any]:
     def send(producer: Any, name: str, message: Any, **options: Any) -> Any:
         options["serializer"] = serializer  # a record may be older than the settings
         if signs:
-            from worker.binding import bound
+            from worker.signing.binding import bound
 
             message = bound(message, options.get("headers"))
         if on_rabbit:

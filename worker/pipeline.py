@@ -32,7 +32,7 @@ from worker.gateway import replayed
 from worker.outcome import FORBIDDEN, believed, learnt, noted
 from worker.patience import crowded, patience_of
 from worker.sending import in_time, may_have_acted, stock, submitted, token_for
-from worker.tracing import Untraced
+from worker.tracing.tracer import Untraced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from worker.gateway import Gateway
     from worker.provider import Provider
     from worker.request import Answer, Request
-    from worker.tracing import Tracer
+    from worker.tracing.tracer import Tracer
     from worker.watcher import Watcher
 
 __all__ = ["Pipeline"]

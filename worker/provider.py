@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from worker.auth import Auth, Basic, Pair, TokenAuth
+from worker.auth.pieces import Auth, Basic, Pair, TokenAuth
 
 __all__ = [
     "Auth",

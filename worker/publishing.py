@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from celery.app.amqp import AMQP
 
 from worker import registry
+from worker.bulk.template import Template, slot
 from worker.errors import ArgumentsInvalid, EnqueueFailed
-from worker.ledger import noted_of
 from worker.message import frozen, lane_of, new_mark, thawed
-from worker.template import Template, slot
+from worker.submissions.ledger import noted_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

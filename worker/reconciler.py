@@ -17,13 +17,13 @@ from redis.exceptions import RedisError, ResponseError
 
 from worker import context, registry
 from worker.claim import Claim
+from worker.doctor.pulse import SLOTS
 from worker.errors import CallInDoubt, NarrowsError, WorkerLost
 from worker.fleet import depth, reached
 from worker.formats import is_newer
 from worker.message import request_of, thawed
-from worker.pulse import SLOTS
 from worker.record import BATCH
-from worker.submission import Submits
+from worker.submissions.submission import Submits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

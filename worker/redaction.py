@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Protocol
 
 from config.masking import HIDDEN, is_secret_name, mask_url, plain
-from worker.sealing import is_sealed
+from worker.sealing.sealer import is_sealed
 
 __all__ = ["Shows", "excerpt", "mask_url", "masked", "redacted_repr"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, get_args
 
-from worker.submission import STATES, Resend, Submission
+from worker.submissions.submission import STATES, Resend, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -133,7 +133,7 @@ class SentinelResults(Results, SentinelBackend):
 
 
 def _accepted(app: Any, task_id: str) -> dict[str, Any] | None:  # noqa: ARG001 - as _look
-    from worker.submissions import find_submission
+    from worker.submissions.finding import find_submission
 
     told = find_submission(task_id)
     own = told and told["submission_id"] == task_id  # a call that repeats another may be refused yet

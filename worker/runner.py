@@ -22,7 +22,6 @@ from celery.exceptions import Ignore, Retry
 
 from worker import context, redaction
 from worker.claim import Claim
-from worker.deadletters import DeadLetter, iso, verdict
 from worker.deferral import parks
 from worker.envelope import is_moment
 from worker.errors import (
@@ -38,12 +37,13 @@ from worker.errors import (
     StateUnavailable,
     UnexpectedError,
 )
-from worker.ledger import noted_of
-from worker.letter import replays_of
+from worker.letters.deadletter import DeadLetter, iso, verdict
+from worker.letters.letter import replays_of
 from worker.message import lane_of, of_request
 from worker.performing import Performance
 from worker.steps import plain
-from worker.submitting import state_after
+from worker.submissions.ledger import noted_of
+from worker.submissions.submitting import state_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

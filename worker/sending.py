@@ -15,14 +15,14 @@ from worker.errors import (
     StateUnavailable,
     UnexpectedError,
 )
-from worker.submission import Submits
+from worker.submissions.submission import Submits
 
 if TYPE_CHECKING:
+    from worker.auth.tokens import Token, Tokens
     from worker.claim import Claim
     from worker.gateway import Gateway
     from worker.provider import Provider
     from worker.request import Request
-    from worker.tokens import Token, Tokens
 
 __all__ = ["in_time", "may_have_acted", "stock", "submitted", "token_for"]
 

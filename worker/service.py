@@ -19,10 +19,10 @@ from redis.exceptions import RedisError
 
 from config.settings import SettingsError
 from worker import registry
+from worker.doctor.health import unwell
 from worker.engine import engine
 from worker.errors import ConfigurationError, NotReady
 from worker.formats import agree
-from worker.health import unwell
 from worker.revocation import forget_revoked
 
 __all__ = ["Observatory", "Preflight", "Sweeper"]
@@ -56,7 +56,7 @@ class Preflight(bootsteps.Step):
 
     @staticmethod
     def _refuse_weak_ground(parent: Any) -> None:
-        from worker.readiness import ready
+        from worker.doctor.readiness import ready
 
         failed = [f"{check.name}: {check.detail}" for check in ready(engine(), parent.app) if not check.ok]
         failed += unwell(engine(), parent.app.amqp.queues.consume_from)
@@ -170,9 +170,9 @@ class Observatory(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Listen where the settings say."""
+        from worker.doctor.readiness import ready
         from worker.metrics.build import Build
         from worker.metrics.exposition import Exposition, token
-        from worker.readiness import ready
 
         here, settings = engine(), engine().settings
         here.metrics.show(Build())

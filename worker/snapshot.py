@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from config.celery import BEAT_LOCK
-from worker import budget, limits, registry, submitted
+from worker import budget, limits, registry
 from worker.breaker import FOREVER
 from worker.keys import Keys, keys
 from worker.lane import LANES
-from worker.letter import UNROUTABLE
+from worker.letters.letter import UNROUTABLE
 from worker.overrides import overridden
 from worker.scripts import script
 from worker.standing import BreakerWord, Standing
-from worker.submission import STATES
-from worker.submissions import submitters
+from worker.submissions import submitted
+from worker.submissions.finding import submitters
+from worker.submissions.submission import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from worker.budget import Budget
     from worker.limits import Limits
     from worker.provider import Provider
-    from worker.submitted import Submitted
+    from worker.submissions.submitted import Submitted
 
 __all__ = ["BreakerWord", "Standing"]
 

@@ -55,9 +55,9 @@ class GuardedTask(Task):
 
         from worker.errors import EnqueueFailed, NarrowsError
         from worker.lane import lane_named
-        from worker.ledger import idempotency_key, noted, submission_id
         from worker.message import new_mark
         from worker.redaction import masked
+        from worker.submissions.ledger import idempotency_key, noted, submission_id
 
         arguments, named = self.operation.checked(*self._clear(tuple(args or ()), kwargs or {}))
         headers = options.get("headers") or {}
@@ -95,7 +95,7 @@ class GuardedTask(Task):
 
     def _clear(self, args: tuple[Any, ...], kwargs: Any) -> tuple[tuple[Any, ...], Any]:
         """The arguments, opened where they were sealed: those of a chain's next step, or of a replay."""
-        from worker.sealing import is_sealed
+        from worker.sealing.sealer import is_sealed
 
         if not is_sealed(args):
             return args, kwargs
@@ -107,7 +107,7 @@ class GuardedTask(Task):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the operation returns, through the gate."""
         from worker.engine import engine
-        from worker.opening import opened
+        from worker.sealing.opening import opened
 
         return engine().runner.run(self, *opened(self, args, kwargs))
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pybreaker
 
-from worker.tracing import Untraced
+from worker.tracing.tracer import Untraced
 
 if TYPE_CHECKING:
     from worker.gate import Decision
     from worker.metrics.metrics import Metrics
-    from worker.tracing import Tracer
+    from worker.tracing.tracer import Tracer
 
 __all__ = ["BreakerWatcher", "Watcher"]
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from worker.submission import Submission
+    from worker.submissions.submission import Submission
 
 __all__ = ["State", "Whereabouts", "clock"]
 

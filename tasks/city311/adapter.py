@@ -11,9 +11,9 @@ from urllib.parse import quote
 from tasks.city311.city import City
 from tasks.city311.fields import mapped, placed, value_at
 from worker.errors import ResponseUnreadable
-from worker.external_id import external_id
 from worker.provider import Auth
 from worker.request import Request
+from worker.submissions.external_id import external_id
 
 __all__ = ["Base311Adapter", "Lookup"]
 

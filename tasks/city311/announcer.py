@@ -12,7 +12,7 @@ from worker.keys import keys
 if TYPE_CHECKING:
     from redis import Redis
 
-    from worker.submission import Submission
+    from worker.submissions.submission import Submission
 
 __all__ = ["Announcer"]
 

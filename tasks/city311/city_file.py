@@ -30,7 +30,7 @@ from tasks.city311.city_tables import (
 from tasks.city311.doubt import resending
 from tasks.city311.told_fields import untold
 from worker.provider import Auth, Quota, Rate
-from worker.submission import Submits
+from worker.submissions.submission import Submits
 
 __all__ = ["CityFile", "CityFileInvalid"]
 

@@ -16,7 +16,7 @@ from tasks.city311.payload import ExternalId, payload_of
 from worker.errors import ResourceMissing
 from worker.operation import Steps, operation
 from worker.provider import Breaker, Provider, Quota, Rate, Retry
-from worker.submission import Accepted, IdempotencyKey, Submits
+from worker.submissions.submission import Accepted, IdempotencyKey, Submits
 from worker.task import GuardedTask
 
 __all__ = ["CityTasks", "city_tasks"]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from tasks.city311 import steps
 from tasks.city311.adapter import Base311Adapter
 from worker.operation import Steps
-from worker.submission import Accepted, Submission, Submits, header_tag
+from worker.submissions.submission import Accepted, Submission, Submits, header_tag
 
 __all__ = ["Resend", "resending"]
 
@@ -23,7 +23,7 @@ def resending(
     after: float = 60.0,
     within: float = 86_400.0,
 ) -> Submits:
-    """How a city's requests are submitted; see :class:`worker.submission.Submits`.
+    """How a city's requests are submitted; see :class:`worker.submissions.submission.Submits`.
 
     Args:
         adapter: Which asks by our own id, for ``verify``.

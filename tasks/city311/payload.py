@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from tasks.arguments import Parsed
 from tasks.city311.city import City
-from worker.external_id import external_id
+from worker.submissions.external_id import external_id
 
 __all__ = ["ExternalId", "payload_of"]
 

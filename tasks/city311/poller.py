@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from worker.lease import Lease
-    from worker.ledger import Ledger
-    from worker.submission import Submission
+    from worker.submissions.ledger import Ledger
+    from worker.submissions.submission import Submission
 
 __all__ = ["Poller"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from tasks.city311.adapter import Base311Adapter
 from worker.errors import CallInDoubt, ResourceMissing, ResponseUnreadable
 from worker.operation import Steps
-from worker.submission import Accepted
+from worker.submissions.submission import Accepted
 
 __all__ = ["check", "submit", "verify"]
 

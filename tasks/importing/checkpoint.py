@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.moments import of_milliseconds
+from tasks.arguments.moments import of_milliseconds
 
 __all__ = ["MOVING", "PLANNED", "Checkpoint", "Chunk", "Standing"]
 

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tasks.arguments.moments import milliseconds
 from tasks.importing.checkpoint import MOVING, PLANNED, Checkpoint, Chunk, Standing
 from tasks.importing.pages import Row, changed_at, digest
-from tasks.moments import milliseconds
 from worker.errors import CallInFlight, DuplicateDelivery, StateUnavailable
 from worker.keys import keys
 

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tasks.arguments.moments import before
 from tasks.importing import pages
 from tasks.importing.checkpoint import Checkpoint, Chunk, Standing
 from tasks.importing.desk import Desk
-from tasks.moments import before
 from worker.errors import CallDeferred, ResponseTooLarge
 from worker.steps import Do, Progress, Safe, Steps
 

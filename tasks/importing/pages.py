@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import Any
 
 from tasks import soql
-from tasks.moments import moment, read_moment
+from tasks.arguments.moments import moment, read_moment
 from worker.errors import ResponseUnreadable
 from worker.request import Answer, Request
 
@@ -117,7 +117,7 @@ def columns_of(answer: Answer) -> set[str]:
 
 
 def changed_at(row: Row) -> str:
-    """When *row* changed, as :func:`tasks.moments.moment` writes it; "" when it does not say."""
+    """When *row* changed, as :func:`tasks.arguments.moments.moment` writes it; "" when it does not say."""
     said = row.get(CHANGED)
     if isinstance(said, str) and len(said) == WIDTH and said[-1] == "Z":
         return said

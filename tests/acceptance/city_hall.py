@@ -12,10 +12,10 @@ from redis import Redis
 from tests.fleet import Ground
 from tests.sandbox import TOKEN, CityPlayer
 from tests.sandbox.city311.requests import Files
-from worker.deadletters import DeadLetters
 from worker.engine import engine
 from worker.keys import keys
-from worker.ledger import Ledger
+from worker.letters.deadletter import DeadLetters
+from worker.submissions.ledger import Ledger
 
 __all__ = ["CITY", "PACE", "CityHall", "report"]
 

@@ -29,7 +29,7 @@ from tests.acceptance.fault_lines import Line, die_at, watch
 from tests.acceptance.fault_ways import HEALING, PASSED, WAYS, Process, point_at, warm
 from worker.application import app
 from worker.engine import engine
-from worker.submission import STATES
+from worker.submissions.submission import STATES
 
 __all__ = ["Point", "main"]
 

@@ -41,7 +41,7 @@ NOBODY = "http://127.0.0.1:9"
 GRACE = 10.0
 SCRIPTS = ("enqueue", "begin", "claim", "finish", "accept", "cancel", "reconcile", "release")
 
-_TAKEN = Line("worker.submitting", "Submitter._taken", 0)
+_TAKEN = Line("worker.submissions.submitting", "Submitter._taken", 0)
 _UNSENT = Line("worker.http.client", "HttpClient.send", 0)
 
 

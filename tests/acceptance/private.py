@@ -13,7 +13,7 @@ from tests.sandbox import Reply, Request, json_reply
 from worker import request
 from worker.operation import Steps, operation
 from worker.provider import Auth, Breaker, Provider, Retry, Timeouts
-from worker.submission import Accepted, IdempotencyKey, Submission, Submits, header_tag
+from worker.submissions.submission import Accepted, IdempotencyKey, Submission, Submits, header_tag
 
 __all__ = ["PRIVATE", "Gossip", "confide", "insist", "tell"]
 

@@ -12,8 +12,8 @@ from redis import Redis
 from tests.acceptance.every_provider import Call, Row
 from tests.fleet import Ground
 from worker import find_submission
-from worker.deadletters import DeadLetters
 from worker.keys import keys
+from worker.letters.deadletter import DeadLetters
 
 __all__ = ["Desk", "unhurried"]
 

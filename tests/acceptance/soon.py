@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tasks.phone_number import PhoneNumber
+from tasks.arguments.phone_number import PhoneNumber
 from tasks.twilio import PROVIDER, send_sms
 from worker import registry
 from worker.application import app
 from worker.operation import Steps, operation
-from worker.submission import Accepted, IdempotencyKey
+from worker.submissions.submission import Accepted, IdempotencyKey
 
 __all__ = ["SOON", "forget", "send_soon"]
 

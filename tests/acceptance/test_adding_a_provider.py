@@ -21,7 +21,7 @@ from typing import Any, get_args
 import pytest
 
 from tests.sandbox import TOKEN, Player, Sandbox
-from worker import auth
+from worker.auth import pieces as auth
 from worker.provider import Verdict
 from worker.stack.lifeline import Lifeline
 

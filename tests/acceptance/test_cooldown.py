@@ -14,9 +14,9 @@ from tests.acceptance.limited import HARBOR, PROVIDERS, STERN, STOIC, WEIR, ask
 from tests.acceptance.scripted import arrivals, cleared, crowd, saying, too_many
 from tests.fleet import Fleet, Ground, until
 from tests.sandbox import Reply, Request, json_reply
-from worker.deadletters import DeadLetters
 from worker.errors import ProviderCooling, ProviderThrottled, RateLimitError
 from worker.keys import keys
+from worker.letters.deadletter import DeadLetters
 from worker.provider import Provider
 
 pytestmark = pytest.mark.usefixtures("fleet")

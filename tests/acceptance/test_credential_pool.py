@@ -15,8 +15,8 @@ from tests.acceptance.scripted import arrivals, cleared, crowd, saying, too_many
 from tests.fleet import Fleet, Ground, until
 from tests.sandbox import Reply, Request, json_reply
 from worker import limits
-from worker.deadletters import DeadLetters
 from worker.keys import keys
+from worker.letters.deadletter import DeadLetters
 from worker.provider import Provider
 
 pytestmark = pytest.mark.usefixtures("fleet")

@@ -10,7 +10,7 @@ from redis import Redis
 
 from tasks import enrich_track
 from tests.fleet import Fleet, Ground
-from worker.deadletters import DeadLetters
+from worker.letters.deadletter import DeadLetters
 
 HURRY = {
     "NARROWS_PROVIDERS__SPOTIFY__RETRY_ATTEMPTS": "2",

@@ -12,8 +12,8 @@ from tests.acceptance.limited import METER, ask
 from tests.acceptance.scripted import Script, arrivals, cleared, saying, sparing, too_many
 from tests.fleet import Fleet, Ground, until
 from tests.sandbox import Reply, Request, json_reply
-from worker.deadletters import DeadLetters
 from worker.keys import keys
+from worker.letters.deadletter import DeadLetters
 
 pytestmark = pytest.mark.usefixtures("fleet")
 

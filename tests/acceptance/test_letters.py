@@ -10,9 +10,9 @@ from redis import Redis
 
 from tests.acceptance.providers import STEADY, echo, keep
 from tests.fleet import Fleet, Ground, until
-from worker.deadletters import DeadLetters
 from worker.keys import keys
-from worker.letter import letter_of
+from worker.letters.deadletter import DeadLetters
+from worker.letters.letter import letter_of
 
 
 @pytest.fixture(scope="module")

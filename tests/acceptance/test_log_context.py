@@ -18,7 +18,7 @@ from tests.fleet import Fleet, Ground, until
 from worker import clear_request_context, set_request_context
 from worker.application import app
 from worker.context import Context
-from worker.deadletters import DeadLetters
+from worker.letters.deadletter import DeadLetters
 
 ENV = {
     "NARROWS_LOG_LEVEL": "DEBUG",

@@ -14,7 +14,7 @@ from tests.sandbox.twilio import ACCOUNT_SID, FROM_NUMBER
 from worker.engine import engine
 from worker.errors import CallInDoubt, RecipientSuppressed
 from worker.keys import keys
-from worker.suppressed import Suppressed
+from worker.submissions.suppressed import Suppressed
 from worker.task import GuardedTask
 
 TO = "+12125550123"

@@ -6,8 +6,8 @@ import pytest
 
 from tasks import fetch_permits
 from tests.fleet import Fleet, Ground
-from worker.deadletters import DeadLetters
 from worker.errors import ProviderUnavailable
+from worker.letters.deadletter import DeadLetters
 
 NAME = "nyc_open_data"
 BUSY = f"NARROWS_PROVIDERS__{NAME.upper()}__"

@@ -11,9 +11,9 @@ from celery.result import AsyncResult
 from tests.acceptance.limited import BRISK, HASTY, SAVER, ask
 from tests.acceptance.scripted import arrivals, cleared
 from tests.fleet import Fleet, Ground, until
-from worker.deadletters import DeadLetters
 from worker.errors import QuotaSpent, RateLimitError
 from worker.keys import keys
+from worker.letters.deadletter import DeadLetters
 from worker.provider import Provider
 
 pytestmark = pytest.mark.usefixtures("fleet")

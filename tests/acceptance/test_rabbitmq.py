@@ -27,16 +27,16 @@ from tests.rabbit import Rabbit, missing
 from tests.raw_properties import STRANGE as ODD
 from tests.raw_properties import UNREADABLE, RawMessage
 from worker.application import app
-from worker.bulk import enqueue_many
+from worker.bulk.enqueueing import enqueue_many
 from worker.cli.desk import Desk
 from worker.cli.root import run
-from worker.deadletters import DeadLetters
-from worker.doctor import examine
+from worker.doctor.examination import examine
 from worker.engine import engine
 from worker.errors import EnqueueFailed
 from worker.fleet import fleet as fleet_of
 from worker.fleet import reached
-from worker.unroutable import replay
+from worker.letters.deadletter import DeadLetters
+from worker.letters.unroutable import replay
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 

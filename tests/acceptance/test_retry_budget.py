@@ -10,8 +10,8 @@ from celery.result import AsyncResult
 from tests.acceptance.limited import FLOOD, ask
 from tests.acceptance.scripted import arrivals, cleared
 from tests.fleet import Fleet, Ground, until
-from worker.deadletters import DeadLetters
 from worker.keys import keys
+from worker.letters.deadletter import DeadLetters
 
 pytestmark = pytest.mark.usefixtures("fleet")
 

@@ -26,9 +26,9 @@ from worker.engine import engine
 from worker.errors import ArgumentsInvalid, ConfigurationError, NarrowsError, SealBroken
 from worker.keys import digest, keys
 from worker.message import frozen, thawed
-from worker.opening import opened
-from worker.resealing import Resealing
-from worker.sealing import MARK, Sealer, key_ids
+from worker.sealing.opening import opened
+from worker.sealing.resealing import Resealing
+from worker.sealing.sealer import MARK, Sealer, key_ids
 
 OLD, NEW, STRANGE = (Fernet.generate_key().decode() for _ in range(3))
 PERSON = "Jane Canary"

@@ -26,8 +26,8 @@ from tests.acceptance.providers import echo, increment, pace
 from tests.certificates import Pair, pair
 from tests.fleet import Fleet, Ground, held, until
 from worker.application import app
-from worker.bulk import enqueue_many
-from worker.deadletters import DeadLetters
+from worker.bulk.enqueueing import enqueue_many
+from worker.letters.deadletter import DeadLetters
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "signing.md"
 

@@ -27,9 +27,9 @@ from tests.fleet import Fleet, Ground, until
 from worker.application import app
 from worker.engine import engine
 from worker.errors import ArgumentsInvalid, CallInDoubt, CredentialsRefused, ProviderUnavailable
-from worker.ledger import Ledger
 from worker.message import thawed
-from worker.submission import Submission
+from worker.submissions.ledger import Ledger
+from worker.submissions.submission import Submission
 
 LONG_AGO = "2026-01-01T00:00:00+00:00"
 

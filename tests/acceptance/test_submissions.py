@@ -13,8 +13,8 @@ from worker import enqueue_many
 from worker.application import app
 from worker.engine import engine
 from worker.errors import ArgumentsInvalid, CallInDoubt, ProviderUnavailable, RequestInvalid
-from worker.ledger import Ledger
 from worker.provider import Provider
+from worker.submissions.ledger import Ledger
 from worker.task import GuardedTask
 
 

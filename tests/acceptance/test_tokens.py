@@ -24,9 +24,9 @@ from tasks.spotify import PROVIDER
 from tests.acceptance.onlookers import contents, page
 from tests.fleet import Fleet, Ground, held, until
 from tests.sandbox.spotify import SpotifyPlayer, numbered
-from worker.deadletters import DeadLetters
+from worker.auth.token_slot import Slot, Token
 from worker.keys import keys
-from worker.token_slot import Slot, Token
+from worker.letters.deadletter import DeadLetters
 
 NAME = PROVIDER.name
 ID, SECRET = "canaryclient7d43", "canarysecret7d43"

@@ -18,10 +18,10 @@ from tests.acceptance.lot import Lot
 from tests.acceptance.providers import STEADY, echo, increment, keep, pace
 from tests.collector import Collected, Receiver
 from tests.fleet import Fleet, Ground, held, until
-from worker.bulk import enqueue_many
+from worker.bulk.enqueueing import enqueue_many
 from worker.context import Context, bound
-from worker.deadletters import DeadLetters
 from worker.engine import engine
+from worker.letters.deadletter import DeadLetters
 
 CANARY = "canary-5551234567"
 SERVICE = """

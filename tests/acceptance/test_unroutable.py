@@ -23,15 +23,15 @@ from tests.acceptance.newer import arrive
 from tests.acceptance.providers import echo
 from tests.fleet import INCLUDED, Fleet, Ground, held, until
 from worker.application import app
-from worker.deadletters import DeadLetters
 from worker.engine import engine
 from worker.envelope import BARE, Intake, enveloped
 from worker.errors import NarrowsError
 from worker.keys import keys
+from worker.letters.deadletter import DeadLetters
+from worker.letters.unroutable import WHOLE, keep, letter_of, replay
 from worker.stack.embedded import EmbeddedValkey
 from worker.stack.programs import answers
 from worker.stack.stack import Stack
-from worker.unroutable import WHOLE, keep, letter_of, replay
 
 ROOT = Path(__file__).resolve().parents[2]
 LIST = "dlq:unroutable"

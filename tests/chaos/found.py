@@ -14,8 +14,8 @@ from tests.chaos.slips import Send, Slip
 from worker.application import app
 from worker.cli.root import run
 from worker.engine import engine
-from worker.ledger import Ledger
-from worker.submission import STATES, Submission
+from worker.submissions.ledger import Ledger
+from worker.submissions.submission import STATES, Submission
 
 __all__ = ["endings"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import requests
 from celery import Celery
 
-from tasks.bbl import BBL
+from tasks.arguments.bbl import BBL
 from tasks.datasets import DATASETS
 from tasks.query import Query
 from tests.chaos import ledger

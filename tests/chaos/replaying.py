@@ -30,7 +30,7 @@ from tests.chaos.tally import Tally
 from tests.chaos.witness import Witness
 from tests.fleet import Fleet, Ground, until
 from worker.keys import keys
-from worker.letter import DeadLetter, iso, letter_of
+from worker.letters.letter import DeadLetter, iso, letter_of
 
 __all__ = ["REPLAYING", "Replaying", "run"]
 

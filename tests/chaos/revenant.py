@@ -24,7 +24,7 @@ def visit(call: str) -> Steps[str]:
 def replay() -> None:
     """Replay as beat's task does; say how it ended, and what became of letters."""
     from worker.engine import engine
-    from worker.replaying import Replayer
+    from worker.letters.replaying import Replayer
 
     done = Replayer(engine(), lasts=250.0, lease=1.0).run([REVENANT.name])
     print(*((each.end, dict(each.outcomes)) for each in done))  # noqa: T201 - the answer

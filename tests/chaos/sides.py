@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 from redis import Redis
 
 import tasks
-from tasks.bbl import BBL
+from tasks.arguments.bbl import BBL
 from tasks.datasets import DATASETS
 from tasks.query import Query
 from tests.chaos import ledger

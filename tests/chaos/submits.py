@@ -12,7 +12,7 @@ from tests.chaos.desk import TIMEOUT
 from worker.operation import Steps, operation
 from worker.provider import Breaker, Provider, Rate, Retry, Timeouts
 from worker.request import Request
-from worker.submission import Accepted, IdempotencyKey, Submission, Submits, header_tag
+from worker.submissions.submission import Accepted, IdempotencyKey, Submission, Submits, header_tag
 from worker.task import GuardedTask
 
 __all__ = ["TASKS"]

@@ -10,7 +10,7 @@ from openapi_core.datatypes import RequestParameters
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 from tests.sandbox import TOKEN
-from worker.auth import Auth, Basic, Pair
+from worker.auth.pieces import Auth, Basic, Pair
 from worker.http.auth import WireAuth, wire_auth
 from worker.http.wire import USER_AGENT, Wire
 from worker.provider import Provider

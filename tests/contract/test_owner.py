@@ -17,7 +17,7 @@ from tests.contract.document import document
 from tests.contract.errata import ERRATA, Erratum
 from tests.contract.owner import Owner, recorded
 from tests.contract.tally import COLUMNS
-from worker.auth import Auth, Basic, ClientCredentials
+from worker.auth.pieces import Auth, Basic, ClientCredentials
 from worker.provider import Provider
 from worker.request import Request
 

@@ -24,7 +24,7 @@ from tests.contract.owner import Owner
 from tests.contract.tally import Tally
 from tests.driver import Driver
 from tests.sandbox import TOKEN, Sandbox
-from worker.auth import Login
+from worker.auth.pieces import Login
 from worker.errors import CallError, ProviderUnavailable, RequestInvalid
 from worker.http.verdict import failure, verdict
 from worker.request import Answer, Request

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from tasks.arguments.location import location
+from tasks.arguments.place import Place
 from tasks.geoclient import PROVIDER, request
 from tasks.geoclient_answers import geocoding
-from tasks.location import location
-from tasks.place import Place
 from tests.contract.owner import Owner, recorded
 from tests.contract.tally import Tally
 from tests.sandbox import TOKEN, Sandbox

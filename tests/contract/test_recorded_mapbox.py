@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from tasks.arguments.place import Place
 from tasks.mapbox import PROVIDER, request
 from tasks.mapbox_answers import geocoding
-from tasks.place import Place
 from tests.contract.owner import recorded
 from tests.contract.tally import Tally
 from tests.sandbox import TOKEN, Sandbox

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 from jsonschema_path.handlers import file_handler
 
-from tasks.bbl import BBL
+from tasks.arguments.bbl import BBL
 from tasks.datasets import COMPLAINTS_311, DATASETS, DOB_VIOLATIONS, HPD_VIOLATIONS, PERMITS, Dataset
 from tasks.importing import pages
 from tasks.nyc_open_data import PROVIDER, fetch_bbls, judge

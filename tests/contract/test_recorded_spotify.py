@@ -22,7 +22,7 @@ from tests.contract.tally import Tally
 from tests.driver import Driver
 from tests.sandbox import TOKEN, Sandbox
 from tests.sandbox.spotify import HAPPY, numbered
-from worker.auth import ClientCredentials
+from worker.auth.pieces import ClientCredentials
 from worker.http.verdict import failure, verdict
 from worker.request import Answer, Request
 

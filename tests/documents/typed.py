@@ -22,7 +22,7 @@ from worker import find_submission
 from worker.cli.root import run
 from worker.engine import engine
 from worker.keys import keys
-from worker.suppressed import Suppressed
+from worker.submissions.suppressed import Suppressed
 
 __all__ = ["Scene", "completed", "typed"]
 

@@ -24,7 +24,7 @@ from worker.errors import ArgumentsInvalid, CallError
 from worker.http.body import parsed
 from worker.http.retry_after import reset_after, retry_after
 from worker.request import Answer, Request
-from worker.submission import Submission
+from worker.submissions.submission import Submission
 
 VERIFIED = [name for name, each in OPERATIONS.items() if each.submission and each.submission.verify]
 

@@ -17,6 +17,8 @@ from tests.fuzz.driving import PATIENCE
 from tests.fuzz.effort import examples
 from tests.fuzz.oddities import CANARY, changed, documents, written
 from tests.fuzz.wrong_peer import Reply, WrongPeer, replies
+from worker.auth.token_slot import Slot
+from worker.auth.tokens import Tokens
 from worker.cache.envelope import sealed
 from worker.claim import Claim
 from worker.clients import TOKEN_BODY, TOKEN_SIGNS
@@ -26,8 +28,6 @@ from worker.http.client import HttpClient
 from worker.keys import keys
 from worker.provider import Provider, Timeouts
 from worker.request import Answer, Request
-from worker.token_slot import Slot
-from worker.tokens import Tokens
 
 HOME = "nyc_open_data"
 CREDENTIAL = "fuzzed:nobody-knows"

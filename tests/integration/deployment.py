@@ -20,10 +20,10 @@ from config.settings import ProviderSettings, Settings
 from worker.claim import Claim
 from worker.cli.desk import Desk
 from worker.cli.root import run
-from worker.deadletters import DeadLetter
 from worker.engine import Engine
 from worker.gate import Gate, Outcome
 from worker.keys import keys
+from worker.letters.deadletter import DeadLetter
 from worker.overrides import overridden
 from worker.record import Records
 

@@ -19,14 +19,14 @@ from typing import Any
 
 from redis import Redis
 
-import worker.exporting
+import worker.letters.exporting
 import worker.storage
-from worker.exporting import Exporter
 from worker.keys import keys
+from worker.letters.exporting import Exporter
 from worker.storage import Storage
 
 NAME = "nyc_open_data"
-WATCHED = (worker.exporting.__file__, worker.storage.__file__)
+WATCHED = (worker.letters.exporting.__file__, worker.storage.__file__)
 
 
 def main(url: str, folder: str) -> None:

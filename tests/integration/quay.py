@@ -20,12 +20,12 @@ from worker.cli.root import run
 from worker.errors import CallInDoubt
 from worker.gate import Decision, Gate, Report
 from worker.keys import keys
-from worker.ledger import Ledger, noted
 from worker.operation import Steps, operation
 from worker.provider import Breaker, Provider
 from worker.record import Records
 from worker.request import Request
-from worker.submission import Accepted, IdempotencyKey, Submission, Submits
+from worker.submissions.ledger import Ledger, noted
+from worker.submissions.submission import Accepted, IdempotencyKey, Submission, Submits
 
 __all__ = ["AT", "CANARY", "QUAY", "Quay", "declared"]
 
@@ -86,7 +86,7 @@ class Quay(Deployment):
     @cached_property
     def app(self) -> Celery:
         """An application of its own, with the provider's tasks and results."""
-        made = Celery("quay", amqp="worker.sealed_messages:SealedAMQP", set_as_current=False)
+        made = Celery("quay", amqp="worker.sealing.messages:SealedAMQP", set_as_current=False)
         made.conf.update(celery_settings(self.engine.settings))
         made.conf.result_backend = f"worker.results:Results+{self.url}"
         made.finalized = True  # or it would take up the tasks that applications of other tests share

@@ -18,12 +18,12 @@ from celery.result import AsyncResult
 
 from tests.integration.quay import AT, Quay, declared
 from tests.mortal import die_at
-from worker.resolving import Answer, Resolver
+from worker.submissions.resolving import Answer, Resolver
 
 PLACES = (
-    *(f"worker/resolving.py:{name}" for name in ("resolve", "_once", "_tell", "_sent_again")),
-    "worker/ledger.py:resolve",
-    "worker/deadletters.py:_move",
+    *(f"worker/submissions/resolving.py:{name}" for name in ("resolve", "_once", "_tell", "_sent_again")),
+    "worker/submissions/ledger.py:resolve",
+    "worker/letters/deadletter.py:_move",
 )
 ANSWERS: dict[Answer, str] = {"accepted": "accepted", "rejected": "rejected", "resend": "queued"}
 MOST = 500

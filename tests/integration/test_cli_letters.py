@@ -22,8 +22,8 @@ from tests.integration.deployment import CHECKOUT, NAME, Deployment, letter, sta
 from worker.application import app
 from worker.cli.desk import Desk
 from worker.cli.root import run
-from worker.deadletters import DeadLetter
 from worker.keys import keys
+from worker.letters.deadletter import DeadLetter
 from worker.message import request_of
 
 AT = keys(NAME)

@@ -26,13 +26,13 @@ from tests.fleet import until
 from tests.integration.deployment import CHECKOUT, NAME, Deployment, letter
 from tests.integration.raw_peer import Peer, http, says
 from tests.sandbox import Sandbox
-from worker.checks import Ailment, Finding, ask_all
-from worker.doctor import examine
-from worker.doctor_servers import disk
+from worker.doctor.checks import Ailment, Finding, ask_all
+from worker.doctor.examination import examine
+from worker.doctor.readiness import ready
+from worker.doctor.servers import disk
 from worker.exporter import exposition
 from worker.keys import keys
 from worker.metrics.exposition import Check
-from worker.readiness import ready
 from worker.stack.embedded import EmbeddedValkey, free_port
 from worker.stack.redis_server import RedisServer
 from worker.stack.stack import Stack

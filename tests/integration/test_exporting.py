@@ -21,9 +21,9 @@ from redis import Redis, RedisError
 from tests.fleet import until
 from tests.integration.deployment import NAME, Deployment, letter
 from worker.errors import ConfigurationError
-from worker.exporting import Exporter, name_of, overdue
 from worker.keys import keys
 from worker.lease import Lease
+from worker.letters.exporting import Exporter, name_of, overdue
 from worker.stack.embedded import EmbeddedValkey
 from worker.storage import Storage, StorageFailed, chosen
 

@@ -10,8 +10,8 @@ import pytest
 
 from config.settings import ProviderSettings
 from tasks import geoclient, geocoding, mapbox
-from tasks.location import location
-from tasks.place import Geocoding
+from tasks.arguments.location import location
+from tasks.arguments.place import Geocoding
 from tests.integration.deployment import Deployment
 from tests.sandbox import TOKEN, Sandbox
 from worker.choice import chosen

@@ -17,9 +17,9 @@ from config.settings import ProviderSettings, Settings
 from tests.integration.raw_peer import Peer, http, says
 from tests.sandbox import Sandbox
 from worker.claim import Claim
+from worker.doctor.health import unwell
 from worker.engine import Engine
 from worker.errors import ConfigurationError
-from worker.health import unwell
 from worker.keys import keys
 from worker.stack.embedded import EmbeddedValkey
 

@@ -13,9 +13,9 @@ from tests.integration.held import Held
 from worker.claim import Claim
 from worker.errors import ArgumentsInvalid
 from worker.gate import Decision, Report
-from worker.ledger import Ledger
 from worker.record import FATAL_LOSSES
-from worker.submission import STATES, Accepted
+from worker.submissions.ledger import Ledger
+from worker.submissions.submission import STATES, Accepted
 
 DAY = 86_400_000
 MONTH = 30 * DAY

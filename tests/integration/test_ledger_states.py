@@ -25,9 +25,9 @@ from tests.integration.held import Held
 from worker.claim import Claim
 from worker.errors import ArgumentsInvalid
 from worker.gate import Report
-from worker.ledger import Ledger
 from worker.record import FATAL_LOSSES
-from worker.submission import STATES, Accepted, Submits
+from worker.submissions.ledger import Ledger
+from worker.submissions.submission import STATES, Accepted, Submits
 
 NAMES = ("s0", "s1", "s2")
 IDS, ANY = st.sampled_from(NAMES), st.integers(0, 100)

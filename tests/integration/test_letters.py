@@ -24,19 +24,19 @@ from tests.integration.deployment import NAME, letter
 from tests.integration.held import many
 from worker import registry
 from worker.application import app
-from worker.deadletters import DeadLetters
 from worker.errors import ArgumentsInvalid, SealBroken
 from worker.keys import keys
-from worker.ledger import noted
-from worker.letter import letter_of
+from worker.letters.deadletter import DeadLetters
+from worker.letters.letter import letter_of
 from worker.message import request_of
 from worker.operation import Steps, operation
 from worker.provider import Provider
 from worker.record import Records
 from worker.request import Request
-from worker.sealing import Sealer
+from worker.sealing.sealer import Sealer
 from worker.stack.embedded import EmbeddedValkey
-from worker.submission import Accepted, IdempotencyKey, Submits
+from worker.submissions.ledger import noted
+from worker.submissions.submission import Accepted, IdempotencyKey, Submits
 from worker.task import GuardedTask
 
 HARBOUR = Provider(name="harbour", base_url="http://127.0.0.1:9")
@@ -564,7 +564,7 @@ REPLAYER = f"""
 import sys
 from redis import Redis
 import tasks
-from worker.deadletters import DeadLetters
+from worker.letters.deadletter import DeadLetters
 letters = DeadLetters(Redis.from_url(sys.argv[1]), {NAME!r})
 for page in letters.pages(20):
     letters.replay(page, by=sys.argv[2])

@@ -20,7 +20,8 @@ from tasks.spotify import PROVIDER, lookup
 from tests.sandbox import TOKEN, Reply, Request, Sandbox, json_reply
 from tests.sandbox.faults import Fault
 from tests.sandbox.spotify import numbered
-from worker.auth import ClientCredentials
+from worker.auth.pieces import ClientCredentials
+from worker.auth.tokens import FAILED_FOR
 from worker.cache.cache import Cache
 from worker.claim import Claim
 from worker.errors import (
@@ -36,7 +37,6 @@ from worker.metrics.metrics import Metrics
 from worker.pipeline import Pipeline
 from worker.provider import Provider, Rate
 from worker.request import Answer
-from worker.tokens import FAILED_FOR
 from worker.watcher import Watcher
 
 NAME = PROVIDER.name

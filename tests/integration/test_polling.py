@@ -32,8 +32,8 @@ from worker.errors import (
 )
 from worker.keys import keys
 from worker.lease import Lease
-from worker.ledger import Ledger
-from worker.submission import Accepted, Submission
+from worker.submissions.ledger import Ledger
+from worker.submissions.submission import Accepted, Submission
 
 NAME = "nyc311"
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -375,7 +375,7 @@ from redis import Redis
 from tasks.city311.poller import Poller
 from worker.keys import keys
 from worker.lease import Lease
-from worker.ledger import Ledger
+from worker.submissions.ledger import Ledger
 state = Redis.from_url(sys.argv[1])
 def check(number):
     print(number, flush=True)

@@ -16,12 +16,12 @@ from redis import Redis
 from config.settings import ProviderSettings
 from tests.integration.deployment import CHECKOUT, NAME, Deployment, letter
 from worker import registry
-from worker.canary import Canary
 from worker.claim import Claim
 from worker.keys import keys
 from worker.lease import Lease
-from worker.letter import iso
-from worker.replaying import Replayed, Replayer
+from worker.letters.canary import Canary
+from worker.letters.letter import iso
+from worker.letters.replaying import Replayed, Replayer
 from worker.stack.embedded import EmbeddedValkey
 
 AT = keys(NAME)

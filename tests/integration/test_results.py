@@ -17,7 +17,7 @@ from worker import errors
 from worker.claim import Claim
 from worker.engine import engine
 from worker.record import Records
-from worker.submission import Accepted
+from worker.submissions.submission import Accepted
 
 GONE = "redis://127.0.0.1:1/0"
 

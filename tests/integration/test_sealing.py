@@ -24,10 +24,10 @@ from worker.application import app
 from worker.claim import Claim
 from worker.keys import digest, keys
 from worker.message import thawed
-from worker.resealing import CLEAR, Resealing
-from worker.sealed_places import unroutable
-from worker.sealed_queue import messages
-from worker.sealing import Sealer, is_sealed, key_ids
+from worker.sealing.places import unroutable
+from worker.sealing.queue import messages
+from worker.sealing.resealing import CLEAR, Resealing
+from worker.sealing.sealer import Sealer, is_sealed, key_ids
 
 OLD, NEW, STRANGE = (Fernet.generate_key().decode() for _ in range(3))
 TASK = tasks.fetch_permits.name
@@ -209,7 +209,7 @@ def test_a_rotation_that_is_killed_goes_on_with_what_is_left(here: Deployment, s
     code = (
         "import os, signal, sys, tasks;"
         "from redis import Redis; from worker.application import app;"
-        "from worker.resealing import Resealing; from worker.sealing import Sealer;"
+        "from worker.sealing.resealing import Resealing; from worker.sealing.sealer import Sealer;"
         "left = [3];\n"
         "def advance(_):\n"
         "    left[0] -= 1\n"

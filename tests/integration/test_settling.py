@@ -11,7 +11,7 @@ import pytest
 from tasks import fetch_permits
 from tests.integration.deployment import NAME, Deployment
 from worker.claim import Claim
-from worker.letter import letter_of
+from worker.letters.letter import letter_of
 
 CANARY = "canary-of-a-stranger"
 

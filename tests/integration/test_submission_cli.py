@@ -21,9 +21,9 @@ from tests.integration.deployment import CHECKOUT
 from tests.integration.quay import AT, CANARY, QUAY, Quay, declared
 from worker.cli.desk import Desk
 from worker.cli.root import run
-from worker.deadletters import DeadLetters
-from worker.letter import letter_of
-from worker.resolving import Resolver
+from worker.letters.deadletter import DeadLetters
+from worker.letters.letter import letter_of
+from worker.submissions.resolving import Resolver
 
 HOUR = 3_600_000
 
@@ -317,7 +317,7 @@ KILLED = """
 import os, signal, sys
 from types import SimpleNamespace
 from tests.integration.quay import Quay, declared
-from worker.resolving import Resolver
+from worker.submissions.resolving import Resolver
 
 class Killing:
     tasks = {}

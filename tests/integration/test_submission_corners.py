@@ -18,19 +18,19 @@ from tests.integration.conftest import HeldClock
 from tests.integration.raw_peer import Peer, http, says
 from tests.integration.test_ledger import TAKEN, Book, noted
 from worker.claim import Claim
-from worker.deadletters import DeadLetters
 from worker.errors import ProviderThrottled, StateUnavailable, SubmissionKnown
 from worker.http.connection import CURRENT, Exchange, GuardedHTTPConnection
-from worker.ledger import Ledger
+from worker.letters.deadletter import DeadLetters
 from worker.record import FATAL_LOSSES
 from worker.stack.embedded import EmbeddedValkey, free_port
 from worker.stores import connect
-from worker.submitting import Submitter, state_after
+from worker.submissions.ledger import Ledger
+from worker.submissions.submitting import Submitter, state_after
 
 ROOT = Path(__file__).resolve().parents[2]
 SUBMITS = """
 from tasks import submit_service_request
-from worker.ledger import submission_id
+from worker.submissions.ledger import submission_id
 place = {"address": "1 Centre Street", "borough": "Manhattan"}
 given = {"agency": "DOT", "complaint_type": "Street Condition", "location": place}
 print(submission_id(submit_service_request.name, "order-1"))

@@ -18,17 +18,17 @@ from tests.fleet import until
 from tests.integration.conftest import HeldClock
 from tests.integration.deployment import CHECKOUT, NAME
 from tests.integration.quay import CANARY, QUAY, Quay, declared
-from worker.checks import Finding
 from worker.cli.notes import notes_on
 from worker.concerns import concerns
-from worker.doctor import examine
+from worker.doctor.checks import Finding
+from worker.doctor.examination import examine
 from worker.engine import engine
 from worker.keys import keys
 from worker.metrics.fleet import FleetGauges
 from worker.record import Records
 from worker.snapshot import look, provider_states, standings
 from worker.stack.embedded import EmbeddedValkey
-from worker.submitted import Submitted
+from worker.submissions.submitted import Submitted
 from worker.survey import Surveyor
 
 MINUTE, HOUR = 60_000, 3_600_000

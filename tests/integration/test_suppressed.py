@@ -15,7 +15,7 @@ from worker.errors import StateUnavailable
 from worker.keys import keys
 from worker.snapshot import look, provider_states, standings
 from worker.stores import connect
-from worker.suppressed import Suppressed
+from worker.submissions.suppressed import Suppressed
 
 TWILIO = keys("twilio")
 NUMBER = "+12125550123"

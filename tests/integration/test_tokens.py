@@ -18,7 +18,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.fleet import until
 from tests.sandbox import TOKEN, Sandbox
-from worker.auth import ClientCredentials
+from worker.auth.pieces import ClientCredentials
+from worker.auth.token_slot import EARLY, SETTLED, Token
+from worker.auth.tokens import FAILED_FOR, GRACE, LOOK_AGAIN, Tokens
 from worker.clients import TOKEN_SIGNS
 from worker.errors import (
     CallError,
@@ -32,8 +34,6 @@ from worker.keys import keys
 from worker.provider import Provider, Timeouts
 from worker.request import Answer, Request
 from worker.stores import Line, connect
-from worker.token_slot import EARLY, SETTLED, Token
-from worker.tokens import FAILED_FOR, GRACE, LOOK_AGAIN, Tokens
 
 SECRET = f"sandbox:{TOKEN}"
 HOUR = 3600.0

@@ -11,10 +11,10 @@ import pytest
 
 from config.settings import Settings
 from tests.collector import Receiver
-from worker.tracing_check import tracing_finding
-from worker.tracing_export import Collector
-from worker.tracing_provider import QUEUE, OwnProvider
-from worker.tracing_spans import Spans
+from worker.tracing.check import tracing_finding
+from worker.tracing.export import Collector
+from worker.tracing.provider import QUEUE, OwnProvider
+from worker.tracing.spans import Spans
 
 GONE = "http://127.0.0.1:9"
 

@@ -20,7 +20,7 @@ from tests.integration.quay import QUAY, Quay, declared
 from worker.engine import engine
 from worker.errors import ResponseUnreadable, StateUnavailable
 from worker.request import Answer
-from worker.submission import Accepted, Submission
+from worker.submissions.submission import Accepted, Submission
 
 PATH = "/2010-04-01/Accounts/AC1/Messages.json"
 TO, FROM = "+12125550123", "+12125550100"

@@ -17,9 +17,9 @@ from tests.integration.deployment import NAME, Deployment, letter
 from tests.integration.quay import Quay, declared
 from worker.claim import Claim
 from worker.cli.desk import Desk
-from worker.deadletters import iso
 from worker.gate import Gate
 from worker.keys import keys
+from worker.letters.deadletter import iso
 from worker.whereabouts import Whereabouts
 from worker.why import explain, whereabouts
 

@@ -99,6 +99,6 @@ def test_values_may_come_in_any_collection(kind: Callable[[list[Any]], Any]) -> 
 
 def test_a_producer_does_not_load_pydantic_to_import_the_annotations() -> None:
     """Importing the tasks is what every service pays for, also those that never call one."""
-    code = "import sys, tasks.bbl; sys.exit('pydantic' in sys.modules or 'requests' in sys.modules)"
+    code = "import sys, tasks.arguments.bbl; sys.exit('pydantic' in sys.modules or 'requests' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.auth import LONGEST, LONGEST_LIFE, ClientCredentials, TokenGrant
+from worker.auth.pieces import LONGEST, LONGEST_LIFE, ClientCredentials, TokenGrant
 from worker.errors import ConfigurationError, ResponseUnreadable
 
 AUTH = ClientCredentials(url="https://accounts.example.org/token")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.auth import (
+from worker.auth.pieces import (
     Auth,
     Basic,
     ClientCredentials,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.bbl import BBL, BOROUGHS, BBLText
+from tasks.arguments.bbl import BBL, BOROUGHS, BBLText
 
 LOTS = st.builds(
     BBL,

@@ -17,7 +17,7 @@ from tasks.benefits import PROVIDER, Program, Screening, request, screen_househo
 from tasks.benefits_household import Expense, Household, Income, Person
 from tasks.benefits_programs import screening
 from tests.driver import Driver
-from worker.auth import ClientCredentials, Login
+from worker.auth.pieces import ClientCredentials, Login
 from worker.errors import ArgumentsInvalid, CallError, ConfigurationError, RequestInvalid, ResponseUnreadable
 from worker.http.verdict import failure, verdict
 from worker.operation import _field

@@ -12,7 +12,7 @@ import pytest
 
 from tasks import fetch_permits
 from worker import Batch, enqueue_many
-from worker.batch import BatchIds
+from worker.bulk.batch import BatchIds
 from worker.errors import ArgumentsInvalid
 from worker.publishing import _milliseconds
 
@@ -98,8 +98,9 @@ def test_importing_the_engine_or_the_tasks_does_not_load_it() -> None:
     """Who never enqueues in bulk does not pay for it; who asks for it gets it."""
     code = (
         "import sys, tasks, worker;"
-        "heavy = {'worker.bulk', 'worker.record', 'pydantic', 'redis'} & set(sys.modules);"
-        "from worker import enqueue_many; sys.exit(bool(heavy) or enqueue_many.__module__ != 'worker.bulk')"
+        "heavy = {'worker.bulk.enqueueing', 'worker.record', 'pydantic', 'redis'} & set(sys.modules);"
+        "from worker import enqueue_many; "
+        "sys.exit(bool(heavy) or enqueue_many.__module__ != 'worker.bulk.enqueueing')"
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

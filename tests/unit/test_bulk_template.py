@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.bulk.template import Template, slot
 from worker.errors import ArgumentsInvalid
 from worker.operation import Operation, Steps
 from worker.provider import Provider
 from worker.request import Request
-from worker.template import Template, slot
 
 ACME = Provider(name="acme", base_url="https://acme.example")
 SLOTS = ("task_id", "args", "kwargs", "argsrepr", "kwargsrepr", "at")

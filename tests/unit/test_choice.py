@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from config.settings import Settings
-from worker.auth import Basic, ClientCredentials, Pair
+from worker.auth.pieces import Basic, ClientCredentials, Pair
 from worker.choice import Choice, chosen
 from worker.errors import ConfigurationError
 from worker.overrides import overridden

@@ -21,7 +21,7 @@ from tests.driver import Driver
 from worker.cli.root import run
 from worker.errors import CallError, CallInDoubt, ResourceMissing, ResponseUnreadable
 from worker.request import Answer, Request
-from worker.submission import Accepted, Submission, Submits
+from worker.submissions.submission import Accepted, Submission, Submits
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 GOOD = template("bos", "Boston", "https://311.boston.example.org")

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import ProviderSettings
-from worker.auth import Auth, Basic, ClientCredentials, Login, Pair
+from worker.auth.pieces import Auth, Basic, ClientCredentials, Login, Pair
 from worker.clients import TOKEN_WITHIN, open_clients, trusted
 from worker.errors import ConfigurationError
 from worker.provider import Provider, Timeouts

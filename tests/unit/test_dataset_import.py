@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import import_dataset
+from tasks.arguments.moments import before, moment, read_moment
 from tasks.dataset_import import source_of
 from tasks.importing import pages
 from tasks.importing.files import Files
 from tasks.importing.options import OPTIONS
 from tasks.importing.order import below
-from tasks.moments import before, moment, read_moment
 from tasks.watermarks import source
 from worker.errors import ArgumentsInvalid, CallError, ConfigurationError
 from worker.request import Answer

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.bbl import BBL
+from tasks.arguments.bbl import BBL
 from tasks.datasets import (
     COMPLAINTS_311,
     DATASETS,

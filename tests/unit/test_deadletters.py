@@ -7,9 +7,9 @@ from dataclasses import fields, replace
 
 import pytest
 
-from worker.deadletters import DeadLetter, iso, letter_of, verdict
 from worker.envelope import DEEPEST
 from worker.errors import ArgumentsInvalid, ProviderUnavailable, RequestInvalid, WorkerLost
+from worker.letters.deadletter import DeadLetter, iso, letter_of, verdict
 
 FIELDS = [
     *("id", "task", "args", "kwargs", "provider", "operation", "code", "status", "error", "trace_id"),

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.arguments.location import location
+from tasks.arguments.place import Geocoding, Place
 from tasks.geoclient import HANDBOOK, PROVIDER, judge, located, request
 from tasks.geoclient_answers import geocoding
-from tasks.location import location
-from tasks.place import Geocoding, Place
 from tests.driver import Driver
 from worker.errors import CredentialsRefused, ProviderThrottled, RequestInvalid, ResponseUnreadable
 from worker.http.verdict import failure, verdict

@@ -8,9 +8,9 @@ import pytest
 
 from config.provider import ProviderSettings
 from tasks import geoclient, mapbox
+from tasks.arguments.location import location
+from tasks.arguments.place import Geocoding
 from tasks.geocoding import located
-from tasks.location import location
-from tasks.place import Geocoding
 from tests.driver import Driver
 from worker.choice import Choice, chosen
 from worker.errors import (

@@ -8,7 +8,7 @@ from worker.errors import ArgumentsInvalid
 from worker.operation import Operation, Steps
 from worker.provider import Provider
 from worker.request import Request
-from worker.submission import Accepted, IdempotencyKey, Submits
+from worker.submissions.submission import Accepted, IdempotencyKey, Submits
 
 ACME = Provider(name="acme", base_url="http://127.0.0.1:9")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from worker.letter_filter import LetterFilter, failed_at
+from worker.letters.filter import LetterFilter, failed_at
 
 LETTER: dict[str, Any] = {
     "id": "0af7",

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.arguments.location import Location, location
 from tasks.geocoding import geocode
-from tasks.location import Location, location
 from worker.errors import ArgumentsInvalid
 
 JSON = st.recursive(

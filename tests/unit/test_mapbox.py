@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.provider import ProviderSettings
+from tasks.arguments.place import Place
 from tasks.mapbox import PROVIDER, geocode_mapbox, judge, located, request, yes_or_no
 from tasks.mapbox_answers import geocoding
-from tasks.place import Place
 from tests.driver import Driver
 from worker.choice import chosen
 from worker.errors import (

@@ -30,7 +30,7 @@ from worker.overrides import overridden
 from worker.provider import Auth
 from worker.redaction import excerpt, masked
 from worker.request import Answer, Request
-from worker.submission import Accepted
+from worker.submissions.submission import Accepted
 
 CANARY = "canary"
 PAYLOAD: dict[str, Any] = {

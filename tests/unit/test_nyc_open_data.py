@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import tasks
-from tasks.bbl import BBL
+from tasks.arguments.bbl import BBL
 from tasks.datasets import DATASETS
 from tasks.nyc_open_data import (
     PROVIDER,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.pins import unlike
+from worker.doctor.pins import unlike
 
 
 def test_only_what_differs_is_named(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 import tasks
 from tests.sandbox import TOKEN
-from worker.auth import Auth, Basic, ClientCredentials, Login, Pair
+from worker.auth.pieces import Auth, Basic, ClientCredentials, Login, Pair
 from worker.cli import provider_words as words
 from worker.cli.provider_source import FIELDS, Source, said
 from worker.cli.root import run

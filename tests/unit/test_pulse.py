@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.pulse import Pulse
+from worker.doctor.pulse import Pulse
 
 
 class Clock:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import soql
-from tasks.bbl import BBL
+from tasks.arguments.bbl import BBL
 from tasks.datasets import COMPLAINTS_311, DATASETS, DOB_VIOLATIONS, HPD_VIOLATIONS, PERMITS, Dataset
 from tasks.query import MOST, Query, read
 from tests.driver import Driver

@@ -13,11 +13,11 @@ from config.schedule import schedule
 from config.settings import Settings, SettingsError
 from worker.application import app
 from worker.budget import Budget
-from worker.canary import may_be_replayed
-from worker.exporting import lines, name_of
+from worker.letters.canary import may_be_replayed
+from worker.letters.exporting import lines, name_of
+from worker.letters.replay import UNRATED, room
 from worker.limits import Limits
 from worker.provider import Provider, Quota, Rate
-from worker.replay import UNRATED, room
 from worker.standing import Standing
 
 NOW = 1_000_000.0

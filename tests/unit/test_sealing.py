@@ -24,8 +24,8 @@ from config.settings import Settings, SettingsError
 from worker.errors import ArgumentsInvalid, ConfigurationError, SealBroken
 from worker.keys import digest
 from worker.redaction import excerpt, masked
-from worker.sealed_body import sealed_body
-from worker.sealing import MARK, Sealer, chosen_sealer, is_sealed, key_ids
+from worker.sealing.body import sealed_body
+from worker.sealing.sealer import MARK, Sealer, chosen_sealer, is_sealed, key_ids
 
 OLD, NEW, STRANGE = (base64.urlsafe_b64encode(letter * 32).decode() for letter in (b"o", b"n", b"s"))
 TASK, OTHER = "nyc311.submit", "nyc311.check"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from config.settings import ProviderSettings
-from tasks.email_address import email_address
+from tasks.arguments.email_address import email_address
 from tasks.sendgrid import PROVIDER, send_email
 from tasks.sendgrid_mail import MARK, mail, receipt, tagged
 from worker import outcome
@@ -28,9 +28,9 @@ from worker.errors import (
 )
 from worker.gate import Gate, Report
 from worker.http.verdict import failure, verdict
-from worker.ledger import noted
 from worker.redaction import excerpt
 from worker.request import Answer, Request
+from worker.submissions.ledger import noted
 
 OPERATION = send_email.operation
 MAIL: dict[str, Any] = {"to": "ada@example.org", "subject": "Hello", "text": "It is on its way."}

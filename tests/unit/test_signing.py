@@ -19,9 +19,9 @@ from kombu.serialization import dumps, loads
 from config.settings import Settings, SettingsError
 from tests.certificates import Pair, pair
 from tests.fleet import until
-from worker.binding import PART, bound, digest, signed_text, unsigned
 from worker.errors import ConfigurationError
-from worker.signing import days_left, install
+from worker.signing.binding import PART, bound, digest, signed_text, unsigned
+from worker.signing.signer import days_left, install
 
 
 @pytest.fixture(scope="module")

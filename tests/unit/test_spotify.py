@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from config.settings import ProviderSettings
 from tasks import spotify, spotify_track
-from tasks.isrc import isrc
+from tasks.arguments.isrc import isrc
 from tasks.spotify import PROVIDER, get_track, judge, lookup, search, search_track
 from tasks.spotify_track import Track
 from tasks.spotify_words import LONGEST, query, track_id, words

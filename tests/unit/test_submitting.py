@@ -17,7 +17,7 @@ from worker.errors import (
     ResponseUnreadable,
     UnexpectedError,
 )
-from worker.submitting import state_after
+from worker.submissions.submitting import state_after
 
 
 def sent(why: CallError) -> CallError:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.context import of_message
-from worker.traceparent import Parent, parent_of, parsed, root_of
+from worker.tracing.traceparent import Parent, parent_of, parsed, root_of
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "00f067aa0ba902b7"
 WHOLE = f"00-{TRACE}-{SPAN}-01"

@@ -12,8 +12,8 @@ from opentelemetry.sdk.trace.sampling import Decision
 
 from config.settings import Settings, SettingsError
 from worker.context import current_context, set_request_context
-from worker.tracing import Untraced, chosen_tracer
-from worker.tracing_provider import SharedTraces
+from worker.tracing.provider import SharedTraces
+from worker.tracing.tracer import Untraced, chosen_tracer
 
 ENDPOINT = "NARROWS_TRACING_ENDPOINT"
 SECRET = "canary-key"

@@ -11,7 +11,7 @@ from kombu.connection import Connection
 from kombu.utils.json import loads
 
 from worker.envelope import BARE, DEEPEST, Intake, enveloped, flaw_of
-from worker.unroutable import HEAD, WHOLE, UnroutableLetter, letter_of
+from worker.letters.unroutable import HEAD, WHOLE, UnroutableLetter, letter_of
 
 CANARY = "canary-of-a-stranger"
 

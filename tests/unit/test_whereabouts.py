@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from worker.submission import Submission
-from worker.submitted import Submitted
+from worker.submissions.submission import Submission
+from worker.submissions.submitted import Submitted
 from worker.whereabouts import Whereabouts
 
 NOW = 1_800_000_000.0

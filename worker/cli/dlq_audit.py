@@ -13,8 +13,8 @@ from worker.cli.options import AsJson, ProviderName
 from worker.cli.output import cell, console, iso, show_json, table
 
 if TYPE_CHECKING:
-    from worker.deadletters import DeadLetters
-    from worker.letter_audit import Audited
+    from worker.letters.audit import Audited
+    from worker.letters.deadletter import DeadLetters
 
 __all__ = ["audit"]
 
@@ -62,7 +62,7 @@ def _as_json(letters: DeadLetters, each: Audited, *, reveal: bool) -> dict[str, 
 
 def _opened(letters: DeadLetters, version: dict[str, Any]) -> dict[str, Any]:
     """Arguments in clear; those that nobody can read as they were."""
-    from worker.deadletters import Unfit
+    from worker.letters.deadletter import Unfit
 
     try:
         return dict(zip(("args", "kwargs"), letters.opened(version), strict=True))

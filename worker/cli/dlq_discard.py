@@ -27,11 +27,11 @@ from worker.cli.dlq_letters import (
 )
 from worker.cli.options import AsJson, ProviderName
 from worker.cli.output import cell, console, counting, show_json
-from worker.deadletters import DISCARD
-from worker.letter_filter import LetterFilter
+from worker.letters.deadletter import DISCARD
+from worker.letters.filter import LetterFilter
 
 if TYPE_CHECKING:
-    from worker.deadletters import DeadLetters
+    from worker.letters.deadletter import DeadLetters
 
 __all__ = ["discard"]
 
@@ -80,7 +80,7 @@ def discard(  # noqa: PLR0913 - one for each filter
 
 def _sweep(letters: DeadLetters, wanted: LetterFilter, by: str, skipped: Counter[str]) -> int:
     """How many letters that fit were thrown away; those that are left out are counted in *skipped*."""
-    from worker.letter import letter_of
+    from worker.letters.letter import letter_of
 
     gone = 0
     with counting("throwing dead letters away", len(letters)) as advance:

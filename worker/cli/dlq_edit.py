@@ -16,7 +16,7 @@ from worker.cli.output import cell, complain, console, show_json
 from worker.errors import ArgumentsInvalid
 
 if TYPE_CHECKING:
-    from worker.deadletters import DeadLetters
+    from worker.letters.deadletter import DeadLetters
 
 __all__ = ["edit"]
 
@@ -46,7 +46,7 @@ def edit(
     The task checks them first. The letter stays where it is, to be replayed when you say so; the audit
     keeps what was there before.
     """
-    from worker.letter import letter_of
+    from worker.letters.letter import letter_of
 
     if changes and (args is not None or kwargs is not None):
         raise typer.BadParameter("goes without --args and --kwargs", param_hint="--set")
@@ -81,7 +81,7 @@ def edit(
 
 def _opened(letters: DeadLetters, letter: dict[str, Any]) -> Arguments | None:
     """The arguments as they are; None when there are none that can be read."""
-    from worker.deadletters import Unfit
+    from worker.letters.deadletter import Unfit
 
     try:
         return letters.opened(letter)

@@ -11,13 +11,13 @@ import typer
 
 from worker.cli.options import moment
 from worker.cli.output import complain, counting
-from worker.letter_filter import LetterFilter
+from worker.letters.filter import LetterFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from worker.cli.desk import Desk
-    from worker.deadletters import DeadLetters
+    from worker.letters.deadletter import DeadLetters
 
 __all__ = [
     "UNROUTABLE",
@@ -77,7 +77,7 @@ class Census:
 
 def letters_of(desk: Desk, provider: str) -> DeadLetters:
     """The dead letters of a provider, or the unroutable ones."""
-    from worker.deadletters import DeadLetters
+    from worker.letters.deadletter import DeadLetters
 
     name = provider if provider == UNROUTABLE else desk.provider(provider, UNROUTABLE)
     return DeadLetters(desk.state, name, app=desk.app, sealer=desk.engine.sealer)
@@ -105,7 +105,7 @@ def meant(ids: Sequence[str], wanted: LetterFilter, *, everything: bool) -> None
 def found(letters: DeadLetters, ids: Sequence[str]) -> list[bytes]:
     """The letters of those ids, or those that begin so; ends the command unless each is one call's.
 
-    What cannot be read has an id, too (:func:`worker.letter.letter_of`).
+    What cannot be read has an id, too (:func:`worker.letters.letter.letter_of`).
     """
     exact: dict[str, list[bytes]] = {each: [] for each in ids}
     begun: dict[str, dict[str, bytes]] = {each: {} for each in ids if len(each) >= SHORTEST_PREFIX}
@@ -165,12 +165,12 @@ def _full(*texts: str | None) -> None:
 
 
 def _read(raw: bytes) -> dict[str, Any]:
-    from worker.letter import letter_of
+    from worker.letters.letter import letter_of
 
     return letter_of(raw)
 
 
 def _named(raw: bytes) -> str:
-    from worker.letter import id_of
+    from worker.letters.letter import id_of
 
     return id_of(_read(raw))

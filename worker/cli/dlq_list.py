@@ -12,12 +12,12 @@ from worker.cli.desk import Desk, desk_of
 from worker.cli.dlq_letters import Code, LetterId, Older, Operation, Since, Status, Text, letters_of, one
 from worker.cli.options import AsJson, ProviderName
 from worker.cli.output import cell, console, counting, show_json, table
-from worker.letter_filter import LetterFilter
+from worker.letters.filter import LetterFilter
 
 if TYPE_CHECKING:
     from rich.text import Text as Drawn
 
-    from worker.deadletters import DeadLetters
+    from worker.letters.deadletter import DeadLetters
 
 __all__ = ["list_", "show"]
 
@@ -92,7 +92,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one dead letter, its arguments masked. With --reveal sealed ones are opened, where the key is."""
-    from worker.letter import letter_of
+    from worker.letters.letter import letter_of
 
     desk = desk_of(ctx)
     letters = letters_of(desk, provider)
@@ -150,8 +150,8 @@ def _without_arguments(letter: dict[str, Any]) -> dict[str, Any]:
 
 
 def _revealed(letters: DeadLetters, raw: bytes) -> dict[str, Any]:
-    from worker.deadletters import Unfit
-    from worker.letter import UNREADABLE, letter_of
+    from worker.letters.deadletter import Unfit
+    from worker.letters.letter import UNREADABLE, letter_of
 
     letter = letter_of(raw)
     if UNREADABLE in letter:

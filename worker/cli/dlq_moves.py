@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from worker.cli.desk import Desk
-    from worker.deadletters import DeadLetters
+    from worker.letters.deadletter import DeadLetters
 
 __all__ = ["DONE", "Move", "Tally", "parking", "sending"]
 
@@ -37,7 +37,7 @@ Move = Callable[[Sequence[bytes], Tally], None]
 
 def parking(letters: DeadLetters, by: str) -> Move:
     """What moves letters into the line."""
-    from worker.letter import letter_of
+    from worker.letters.letter import letter_of
 
     def move(raws: Sequence[bytes], tally: Tally) -> None:
         for raw, word in zip(raws, letters.replay(raws, by=by), strict=True):
@@ -55,8 +55,8 @@ def parking(letters: DeadLetters, by: str) -> Move:
 def sending(desk: Desk, letters: DeadLetters, by: str) -> Move:
     """What sends messages to their queues again that no worker could take."""
     from worker.errors import NarrowsError
-    from worker.letter import id_of, letter_of
-    from worker.unroutable import replay as send_again
+    from worker.letters.letter import id_of, letter_of
+    from worker.letters.unroutable import replay as send_again
 
     def move(raws: Sequence[bytes], tally: Tally) -> None:
         for raw in raws:

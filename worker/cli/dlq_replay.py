@@ -31,10 +31,10 @@ from worker.cli.dlq_letters import (
 from worker.cli.dlq_moves import DONE, Move, Tally, parking, sending
 from worker.cli.options import AsJson, ProviderName
 from worker.cli.output import cell, console, counting, show_json
-from worker.letter_filter import LetterFilter
+from worker.letters.filter import LetterFilter
 
 if TYPE_CHECKING:
-    from worker.deadletters import DeadLetters
+    from worker.letters.deadletter import DeadLetters
 
 __all__ = ["replay"]
 
@@ -108,7 +108,7 @@ def _sweep(letters: DeadLetters, wanted: LetterFilter, move: Move, tally: Tally)
     Several messages may have one id. One that was sent may be a letter again at once, so of those no more are
     looked at than there were at first.
     """
-    from worker.letter import letter_of
+    from worker.letters.letter import letter_of
 
     skipped: Counter[str] = Counter()
     left = len(letters)

@@ -14,7 +14,7 @@ from worker.cli.output import cell, console, show_json, table, working
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from worker.checks import Finding
+    from worker.doctor.checks import Finding
 
 __all__ = ["doctor"]
 
@@ -57,8 +57,8 @@ def doctor(
 def _found(desk: Desk, *, live: bool, only: Sequence[str]) -> list[Finding]:
     from config.environment import nearest
     from config.settings import SettingsError
-    from worker.checks import Finding
-    from worker.doctor import examine, topics
+    from worker.doctor.checks import Finding
+    from worker.doctor.examination import examine, topics
 
     desk.names()
     if strange := [name for name in only if name not in topics()]:

@@ -26,12 +26,12 @@ from worker.cli.dlq_letters import (
 )
 from worker.cli.options import AsJson, ProviderName
 from worker.cli.output import cell, complain, console, counting, show_json
-from worker.letter_filter import LetterFilter
+from worker.letters.filter import LetterFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from worker.exporting import Exported
+    from worker.letters.exporting import Exported
     from worker.storage import Storage
 
 __all__ = ["export"]
@@ -102,7 +102,7 @@ def _for_many(wanted: LetterFilter, skipped: Counter[str]) -> Callable[[Mapping[
 
 def _among(desk: Desk, provider: str, ids: list[str]) -> Callable[[Mapping[str, Any]], bool]:
     """Whether a letter is one of those with these ids, each of which must be there."""
-    from worker.letter import id_of, letter_of
+    from worker.letters.letter import id_of, letter_of
 
     names = {id_of(letter_of(raw)) for raw in found(letters_of(desk, provider), ids)}
     return lambda letter: id_of(letter) in names
@@ -115,7 +115,7 @@ def _export(
     fits: Callable[[Mapping[str, Any]], bool],
     **how: Any,
 ) -> Exported:
-    from worker.exporting import Exporter
+    from worker.letters.exporting import Exporter
 
     with counting("exporting dead letters", len(letters_of(desk, provider))) as advance:
         return Exporter(desk.state, provider, storage=storage, told=advance, **how).run(fits)

@@ -10,7 +10,7 @@ from worker.whereabouts import clock
 
 if TYPE_CHECKING:
     from worker.standing import Standing
-    from worker.submitted import Submitted
+    from worker.submissions.submitted import Submitted
 
 __all__ = ["notes_on"]
 

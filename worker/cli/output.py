@@ -90,7 +90,7 @@ def span(seconds: float) -> str:
 
 def iso(seconds: float | None) -> str | None:
     """A moment as ISO 8601 in UTC; None for none, or for one beyond the calendar."""
-    from worker.deadletters import iso as written
+    from worker.letters.deadletter import iso as written
 
     if seconds is None:
         return None

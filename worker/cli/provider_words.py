@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from worker.auth import Auth, Basic, Login, Pair
+from worker.auth.pieces import Auth, Basic, Login, Pair
 from worker.cli.output import span
 from worker.provider import Signs
 

@@ -114,7 +114,7 @@ def _told(why: Exception, desk: Desk) -> int:
     from redis.exceptions import RedisError
 
     from config.settings import SettingsError
-    from worker.checks import explained
+    from worker.doctor.checks import explained
     from worker.errors import CacheError, NarrowsError, StateUnavailable
 
     if isinstance(why, SettingsError):

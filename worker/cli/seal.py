@@ -16,7 +16,7 @@ from worker.cli.output import cell, complain, console, counting, show_json, tabl
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.resealing import Resealing
+    from worker.sealing.resealing import Resealing
 
 __all__ = ["commands"]
 
@@ -105,7 +105,7 @@ def _names(desk: Desk, provider: str | None) -> list[str]:
 def _walk(desk: Desk, names: list[str], what: str, work: Callable[[Resealing], T]) -> list[T]:
     """What *work* says of each provider, with a progress bar."""
     from worker.application import app
-    from worker.resealing import Resealing
+    from worker.sealing.resealing import Resealing
 
     engine, tasks, state = desk.engine, app.tasks, desk.state
     size = sum(Resealing(state, engine.sealer, name, tasks=tasks).size for name in names)
@@ -114,7 +114,7 @@ def _walk(desk: Desk, names: list[str], what: str, work: Callable[[Resealing], T
 
 
 def _census(desk: Desk, names: list[str]) -> list[Sealed]:
-    from worker.sealed_places import unroutable
+    from worker.sealing.places import unroutable
 
     censuses = _walk(desk, names, "counting", lambda each: each.census())
     queues = _queues(desk, names)
@@ -131,7 +131,7 @@ def _census(desk: Desk, names: list[str]) -> list[Sealed]:
 def _queues(desk: Desk, names: list[str]) -> list[Counter[str]]:
     """What lies in each provider's queue; nothing is known of RabbitMQ's, where who looks takes."""
     from config import urls
-    from worker.sealed_queue import messages
+    from worker.sealing.queue import messages
     from worker.stores import connect
 
     settings = desk.engine.settings

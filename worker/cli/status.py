@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from worker.concerns import Concern
     from worker.standing import Standing
-    from worker.submitted import Submitted
+    from worker.submissions.submitted import Submitted
 
 __all__ = ["status"]
 

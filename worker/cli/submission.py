@@ -15,8 +15,8 @@ from worker.cli.submission_show import as_document, show
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from worker.ledger import Ledger
-    from worker.submission import Submission
+    from worker.submissions.ledger import Ledger
+    from worker.submissions.submission import Submission
 
 __all__ = ["commands"]
 
@@ -45,7 +45,7 @@ def list_(
 
     Without --state those that are not decided. Those `open` are accepted, and may change at the provider yet.
     """
-    from worker.submission import STATES
+    from worker.submissions.submission import STATES
 
     desk = desk_of(ctx)
     ledger = desk.engine.ledger(desk.provider(provider))

@@ -11,11 +11,11 @@ from worker.cli.desk import Desk, desk_of
 from worker.cli.dlq_letters import By, Yes, whoever
 from worker.cli.options import AsJson
 from worker.cli.output import cell, complain, console, show_json
-from worker.external_id import external_id as named
+from worker.submissions.external_id import external_id as named
 
 if TYPE_CHECKING:
-    from worker.resolving import Answer, Verdict
-    from worker.submission import Submission
+    from worker.submissions.resolving import Answer, Verdict
+    from worker.submissions.submission import Submission
 
 __all__ = ["SubmissionId", "choices", "owner", "resolve"]
 
@@ -72,7 +72,7 @@ def resolve(
     more is to be done. `resend`: it did not, and is sent again. Its dead letter leaves in the same step; the
     audit of `narrows dlq audit` keeps who decided. The exit code is 1 when it is not in doubt.
     """
-    from worker.resolving import Resolver
+    from worker.submissions.resolving import Resolver
 
     chosen, name = _checked(answer, external_id)
     desk = desk_of(ctx)
@@ -100,7 +100,7 @@ def resolve(
 
 def owner(desk: Desk, submission_id: str, provider: str | None = None) -> Submission | None:
     """The submission of that id, at one provider or wherever it is."""
-    from worker.submissions import find
+    from worker.submissions.finding import find
 
     names = (desk.provider(provider),) if provider else desk.names()
     desk.asked = "state"

@@ -12,7 +12,7 @@ from worker.cli.output import cell, complain, console, counting, iso, show_json,
 from worker.cli.submission_resolve import SubmissionId, choices, owner
 
 if TYPE_CHECKING:
-    from worker.submission import Submission
+    from worker.submissions.submission import Submission
     from worker.whereabouts import Whereabouts
 
 __all__ = ["as_document", "show"]
@@ -41,7 +41,7 @@ def show(
 
     The payload is never shown. The exit code is 1 when nobody remembers it.
     """
-    from worker.submissions import find_named
+    from worker.submissions.finding import find_named
     from worker.why import whereabouts
 
     desk = desk_of(ctx)

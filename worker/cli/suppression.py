@@ -15,7 +15,7 @@ from worker.cli.options import AsJson, ProviderName
 from worker.cli.output import cell, complain, console, iso, show_json, table
 
 if TYPE_CHECKING:
-    from worker.suppressed import Suppressed
+    from worker.submissions.suppressed import Suppressed
 
 __all__ = ["commands"]
 
@@ -87,7 +87,7 @@ def lift(
 
 def _of(desk: Desk, name: str) -> Suppressed:
     from worker.keys import keys
-    from worker.suppressed import Suppressed
+    from worker.submissions.suppressed import Suppressed
 
     return Suppressed(desk.state, keys(name))
 

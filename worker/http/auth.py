@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from worker.auth import Auth, Basic, Pair, basic, parts_of
+from worker.auth.pieces import Auth, Basic, Pair, basic, parts_of
 from worker.errors import ConfigurationError
 from worker.provider import Provider
 

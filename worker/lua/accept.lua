@@ -13,7 +13,7 @@ ARGV        now ("" for this server's clock), id, base of the submissions' keys,
 returns  {state, external id}: those it was in before; of one that was accepted under another id already
          the first id stays
 
-O(log n). Caller: worker/ledger.py.
+O(log n). Caller: worker/submissions/ledger.py.
 ]]
 
 local now, id, base = clock(ARGV[1]), ARGV[2], ARGV[3]

@@ -10,7 +10,7 @@ ARGV     that number, ms for which it is kept
 
 returns  the number that is noted now
 
-O(1). Caller: worker/batch_writer.py.
+O(1). Caller: worker/bulk/batch_writer.py.
 ]]
 
 local known, count = tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(ARGV[1])

@@ -10,7 +10,7 @@ KEYS[1..3]  queued, running, released: zsets of task ids
 KEYS[4]     the call's record, hash
 ARGV        now ("" for this server's clock), nonce, id, record lease ms, message ("" when a missing
             record is to be reported), lane of a record that is written here, its submission (JSON, see
-            worker/ledger.py; "" for none), record key prefix, base of the submissions' keys
+            worker/submissions/ledger.py; "" for none), record key prefix, base of the submissions' keys
 
 returns  {verdict, token, attempt, backoff ms, created_at, first_failed_at, throttled_at, now, released}
          verdict   ok | duplicate | gone | revoked

@@ -8,7 +8,7 @@ ARGV     the refused token as it lay there, mark, ms for which the mark stands
 
 returns  1 when the token lay there, else 0
 
-O(1). Caller: worker/token_slot.py. Undo: none needed; the next token takes the mark's place.
+O(1). Caller: worker/auth/token_slot.py. Undo: none needed; the next token takes the mark's place.
 ]]
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end

@@ -20,7 +20,7 @@ returns  for each call "queued" when its message is to be published now, "waitin
          to wait here, "known" when the call was there already, "conflict" when its idempotency key
          stands for something else
 
-O(log n) for each. Callers: worker/record.py, worker/batch_writer.py. Undo: cancel.lua.
+O(log n) for each. Callers: worker/record.py, worker/bulk/batch_writer.py. Undo: cancel.lua.
 ]]
 
 local now, prefix, lane, due = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[5])

@@ -9,7 +9,7 @@ ARGV        now ("" for this server's clock), who edits it, last index at which 
 
 returns  1 when it was replaced, 0 when that very letter is not there
 
-One walk through the list to it. Caller: worker/deadletters.py. Undo: itself; the stream has the arguments.
+One walk through the list to it. Caller: worker/letters/deadletter.py. Undo: itself; the stream has the arguments.
 ]]
 
 local places = letters_find(KEYS[1], { [ARGV[4]] = true }, 1, tonumber(ARGV[3]))

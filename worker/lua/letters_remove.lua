@@ -13,7 +13,7 @@ ARGV        now ("" for this server's clock), who removes them, why (action of t
 returns  how many were there
 
 O(n) in the page, and one walk through the list to it. Undo: none.
-Callers: worker/deadletters.py, worker/exporting.py.
+Callers: worker/letters/deadletter.py, worker/letters/exporting.py.
 ]]
 
 local FORGOTTEN_FOR = 600000  -- ms for which late copies of such a call are known

@@ -18,7 +18,7 @@ returns  for each letter "parked", or why its call is not: "known" (it lives, or
          another submission), "gone" (the letter is not there), "accepted" (the provider has it: the letter
          left, too), "in_doubt" (a person decides)
 
-O(log n) for each call, and one walk through the list to its letters. Caller: worker/deadletters.py.
+O(log n) for each call, and one walk through the list to its letters. Caller: worker/letters/deadletter.py.
 Undo: a call that fails again is a dead letter again; cancel.lua.
 ]]
 

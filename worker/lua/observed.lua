@@ -9,7 +9,7 @@ ARGV        now ("" for this server's clock), id, base of the submissions' keys,
 
 returns  {changed, old status}: changed is 1 when the status is another one than before
 
-O(log n). Caller: worker/ledger.py.
+O(log n). Caller: worker/submissions/ledger.py.
 ]]
 
 local now, id, base, status = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]

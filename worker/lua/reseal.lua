@@ -8,7 +8,7 @@ ARGV       for each of them the SHA-1 (hex) of its message as it was read, and t
 
 returns  how many were set
 
-O(bytes). Caller: worker/resealing.py. Undo: itself, with the older key first.
+O(bytes). Caller: worker/sealing/resealing.py. Undo: itself, with the older key first.
 ]]
 
 local set = 0

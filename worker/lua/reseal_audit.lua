@@ -7,7 +7,7 @@ ARGV     of each entry that changes: its id, how many fields and values, those
 
 returns  how many entries changed; one that is gone meanwhile does not
 
-O(entries), some 50 ms for a full stream. Caller: worker/resealing.py.
+O(entries), some 50 ms for a full stream. Caller: worker/sealing/resealing.py.
 ]]
 
 local changed, at, count = {}, 1, 0

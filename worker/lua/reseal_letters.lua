@@ -8,7 +8,7 @@ ARGV     the last index at which one of them may be, then of each its bytes and 
 
 returns  how many were replaced; one that left or was edited meanwhile is not
 
-One walk to where they lie. Caller: worker/resealing.py. Undo: itself, with the older key first.
+One walk to where they lie. Caller: worker/sealing/resealing.py. Undo: itself, with the older key first.
 ]]
 
 local wanted, missing, set = {}, 0, 0

@@ -18,7 +18,7 @@ returns  "resolved"; "running": a worker is at it just now; "moved": record or l
          in_doubt
 
 What was accepted under that very external id before is resolved once more: whoever was killed behind this
-step does all again. O(n) in the length of the list, for each letter. Caller: worker/ledger.py. Undo: none.
+step does all again. O(n) in the length of the list, for each letter. Caller: worker/submissions/ledger.py. Undo: none.
 ]]
 
 local now, id, base, decision = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]

@@ -1,0 +1,1 @@
+"""Dead letters: what they are, how they are kept, looked through, changed, replayed and exported."""

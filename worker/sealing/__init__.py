@@ -1,0 +1,1 @@
+"""Arguments at rest: sealed in messages, records, letters and wherever else they lie."""

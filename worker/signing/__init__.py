@@ -1,0 +1,1 @@
+"""Messages that say who sent them, and are refused when they do not."""

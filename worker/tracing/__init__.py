@@ -1,0 +1,1 @@
+"""One trace for each call, from its producer to its outcome."""
