@@ -80,7 +80,7 @@ laws: $(STAMP) ## Check format, lint, types and import laws
 	@$(BIN)/lint-imports --no-cache
 
 .PHONY: check
-check: laws ## What CI asks first: the laws and the unit tests
+check: laws ## The laws and the unit tests, before a commit
 	@$(BIN)/python -m pytest tests/unit
 
 # 3: nothing was found, but nobody could be asked about flaws; it says so. STRICT=1 fails then, too.
@@ -118,7 +118,7 @@ soak: $(STAMP) ## Load a fleet for twenty minutes while things go wrong, and see
 
 .PHONY: browser
 browser: $(STAMP) ## Look at the pages with a real browser
-	@$(BIN)/python -m pytest -m browser
+	@$(BIN)/python -m pytest -m browser tests/browser
 
 .PHONY: picture
 picture: $(STAMP) ## Break a provider, and draw docs/pictures/outage.svg of what Prometheus saw
