@@ -157,7 +157,8 @@ def _parts(app: Celery, letter: Mapping[str, Any]) -> tuple[str, bytes, dict[str
     try:
         queue, whole = letter["queue"], letter["whole"]
         body = base64.b64decode(letter["message"], validate=True)
-        parts = {name: letter[name] for name in ("content_type", "content_encoding", "headers", "properties")}
+        parts = {name: letter[name] for name in ("content_type", "content_encoding")}
+        parts |= {name: dict(letter[name] or {}) for name in ("headers", "properties")}
     except (LookupError, RecursionError, TypeError, ValueError):
         raise NarrowsError(f"{UNROUTABLE}: {named} holds no message that can be read") from None
     if not whole:
