@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -59,7 +60,7 @@ def shortened(rules: str) -> str:
     return re.sub(r"(offset |for: )(\d+)h", r"\1\2m", shorter)
 
 
-class Server:
+class Server(ABC):
     """One of the two, from ``with`` to its end."""
 
     def __init__(self, program: str) -> None:
@@ -74,9 +75,9 @@ class Server:
         """Where it answers."""
         return f"http://{HOST}:{self.port}"
 
+    @abstractmethod
     def configured(self) -> Sequence[str]:
         """Write what it reads; the arguments that it is started with."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         """It, ready."""
