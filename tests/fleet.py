@@ -126,6 +126,11 @@ class Ground:
         self.sandbox.control.reset()
         self._part()  # the module before may have killed the server that this process is connected to
 
+    def returns(self) -> None:
+        """Have a killed Valkey back; this process does not go on with connections to the one before."""
+        self.valkey.start()
+        self._part()
+
     @staticmethod
     def _point(env: Mapping[str, str]) -> None:
         """Have this process's application read *env*, whatever it has read before."""

@@ -71,7 +71,7 @@ def test_a_worker_without_its_redis_is_healthy_and_not_ready(fleet: Fleet, clean
             status, _, took = asked(fleet, "/readyz")
             assert (status, took < 5) == (503, True)
     finally:
-        clean.valkey.start()
+        clean.returns()
 
     until(lambda: asked(fleet, "/readyz")[0] == 200, 60)
     assert silent(fleet) == []

@@ -30,6 +30,7 @@ __all__ = ["EmbeddedValkey", "free_port"]
 
 HOST = "127.0.0.1"
 _START_WITHIN = 10.0
+_LOADED_WITHIN = 120.0
 _STOP_WITHIN = 10.0
 _TRIES = 5
 
@@ -176,13 +177,15 @@ tcp-keepalive 60
         """Whether it takes commands before its time to start is up; loading its file is not yet that."""
         from redis import Redis, RedisError
 
-        deadline = time.monotonic() + _START_WITHIN
+        began, within = time.monotonic(), _START_WITHIN
         with Redis(host=HOST, port=port, password=self._password, socket_timeout=1.0) as client:
-            while time.monotonic() < deadline and self.is_running:
-                try:
-                    return bool(client.info("server")["process_id"] == self.pid)
-                except (RedisError, OSError):
-                    time.sleep(0.01)
+            while time.monotonic() < began + within and self.is_running:
+                with contextlib.suppress(RedisError, OSError):
+                    said = client.info()
+                    if said["process_id"] != self.pid or not said["loading"]:
+                        return bool(said["process_id"] == self.pid)
+                    within = _LOADED_WITHIN
+                time.sleep(0.01)
         return False
 
     def _reap(self, number: signal.Signals) -> None:
