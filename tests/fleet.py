@@ -148,6 +148,7 @@ class Ground:
         """Close this process's connections to the broker."""
         app.close()
         app.amqp._producer_pool = None
+        app.__dict__.pop("control", None)  # which keeps the pool that it once had
 
 
 class Fleet:

@@ -70,14 +70,17 @@ def test_nothing_left_holds_the_fleet_until_the_reset(clean: Ground) -> None:
 
 
 def test_what_is_left_is_shared_out_and_hardly_anybody_is_refused(clean: Ground) -> None:
-    """A window allows fewer calls than the declared rate does: its count is believed as it falls."""
+    """A window allows fewer calls than the declared rate does: its count is believed as it falls.
+
+    A call let out in one window may arrive in the next one, whose count it has not seen: one for each.
+    """
     with saying(METER, counting(calls=20, seconds=2.0)):
         calls = [ask["meter"].delay(number) for number in range(60)]
         _all_done(calls)
 
     made = arrivals(clean, METER, 200)
     assert [call.result for call in calls] == list(range(60))
-    assert len(arrivals(clean, METER, 429)) <= 2
+    assert len(arrivals(clean, METER, 429)) <= 3
     assert made[-1] - made[0] < 8.0
     assert not _letters(clean)
 
