@@ -269,10 +269,11 @@ def served(request: pytest.FixtureRequest, services: Mapping[str, Any], tmp_path
             yield f"redis://:{given['REDISCLI_AUTH']}@127.0.0.1:{port}/0"
         finally:
             running.terminate()
+        assert running.wait(10) == 0, "TERM must reach the server itself, which ends well by it"
 
 
 def test_the_servers_start_by_their_commands_with_the_password_nowhere_to_be_seen(served: str) -> None:
-    """The password counts, and neither its process's command line nor its file has it."""
+    """The password counts, neither a command line nor a file has it, and TERM ends the server itself."""
     password = urlsplit(served).password or ""
     with Redis.from_url(served) as client:
         until(lambda: _answers(client), 10.0)
