@@ -5,21 +5,12 @@ from __future__ import annotations
 import fakeredis
 import pytest
 
+from tests.clock import Clock
 from worker.cache.cache import Cache
 from worker.cache.decorator import cached
 from worker.errors import CacheError
 
 KEY = "narrows:{city}:cache:a"
-
-
-class Clock:
-    """Seconds since the epoch, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.clock import Clock
 from worker.doctor.pulse import Pulse
-
-
-class Clock:
-    """Seconds, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -10,22 +10,13 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.clock import Clock
 from tests.sandbox import Reply, Sandbox
 from tests.sandbox.message import Request
 from tests.sandbox.musicbrainz import ISRCS, UNKNOWN_ISRC, Clause, MusicBrainzPlayer, QueryInvalid, parsed
 
 OURS = {"User-Agent": "Narrows/0.1 (ops@example.org)"}
 RECORDED = "GBAAA9900303"
-
-
-class Clock:
-    """Seconds, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def asked(player: MusicBrainzPlayer, target: str = f"/ws/2/isrc/{RECORDED}?fmt=json") -> Reply:

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.clock import Clock
 from worker.provider import Rate
 from worker.spare import Spare
-
-
-@dataclass
-class Clock:
-    """Seconds, as a test moves them."""
-
-    now: float = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_the_first_call_leaves_at_once_and_the_next_in_its_turn() -> None:
